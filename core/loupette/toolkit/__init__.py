@@ -1,0 +1,1 @@
+"""Optional help for plugin authors: images, models with their cards, CTC, drawing, training."""
