@@ -1,0 +1,86 @@
+"""Copy the database while it is in use, and check that the copy is whole."""
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from loupette.errors import StoreError
+from loupette.store.audit import Audit, audit
+from loupette.store.database import connect_read_only
+
+
+def backup(db_path: Path, target: Path) -> Audit:
+    """Write a checked copy of the database to a new file; a server may be running.
+
+    Under its final name the copy exists only once it was checked.
+
+    Args:
+        db_path: the database to copy.
+        target: the new file; it must not exist, its folder must.
+
+    Returns:
+        What was checked in the copy.
+
+    Raises:
+        StoreError: the target exists, cannot be written, or the copy does not add up.
+    """
+    if target.exists():
+        raise StoreError(f"{target} exists already; backups are never overwritten")
+    partial = target.with_name(target.name + ".partial")
+    try:
+        _copy(db_path, partial)
+        checked = check_backup(partial)
+        os.replace(partial, target)
+        _sync(target.parent)
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"cannot back up {db_path} to {target}: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return checked
+
+
+def check_backup(path: Path) -> Audit:
+    """Check a copy: SQLite's own structures, references between tables, and the money.
+
+    Raises:
+        StoreError: it is no database, or does not add up; the message says where.
+    """
+    if not path.exists():
+        raise StoreError(f"there is no backup {path}")
+    try:
+        with closing(connect_read_only(path)) as connection:
+            problems = _structure_problems(connection)
+            checked = audit(connection)
+    except sqlite3.Error as error:
+        raise StoreError(f"{path} cannot be read as a database of loupette: {error}") from error
+    problems.extend(checked.problems)
+    if problems:
+        raise StoreError(f"{path} is damaged, do not restore it: " + "; ".join(problems))
+    return checked
+
+
+def _copy(db_path: Path, partial: Path) -> None:
+    partial.unlink(missing_ok=True)
+    # VACUUM INTO takes an empty file; made here so that it is never readable by others.
+    os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    with closing(connect_read_only(db_path)) as connection:
+        connection.execute("VACUUM INTO ?", (str(partial),))
+    _sync(partial)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _structure_problems(connection: sqlite3.Connection) -> list[str]:
+    lines = [str(line) for (line,) in connection.execute("PRAGMA integrity_check(20)")]
+    broken = connection.execute("PRAGMA foreign_key_check").fetchmany(20)
+    problems = [] if lines == ["ok"] else lines
+    return problems + [
+        f"{table} row {row} refers to a missing {parent}" for table, row, parent, _ in broken
+    ]

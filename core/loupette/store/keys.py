@@ -1,0 +1,188 @@
+"""API keys: issue, find, disable."""
+
+import hashlib
+import math
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from loupette.errors import StoreError
+from loupette.store.database import Database
+
+_PREFIX_LENGTH = 11  # "ak_" and 8 of the 43 random characters: enough to tell keys apart
+
+_COLUMNS = """
+SELECT k.id, k.account_id, a.name, k.name, k.prefix, k.rate, k.burst, k.created_ms,
+    k.disabled_ms, a.disabled_ms, a.balance,
+    COALESCE((SELECT MAX(id) FROM ledger WHERE account_id = a.id), 0)
+FROM api_keys k JOIN accounts a ON a.id = k.account_id
+"""
+_FIND = _COLUMNS + "WHERE k.key_hash = ?"
+_LIST = _COLUMNS + "ORDER BY a.name, k.id"
+_BY_ID = _COLUMNS + "WHERE k.id = ?"
+_ACTIVE = _COLUMNS + "WHERE ? IN (k.prefix, k.name) AND k.disabled_ms IS NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A key with its account, as one SELECT saw them.
+
+    Attributes:
+        prefix: the first characters of the secret, to show people.
+        rate: requests per second.
+        balance_micros: the account's balance, holds not taken off.
+        last_entry_id: the account's newest ledger entry in the same snapshot; 0 when it has none.
+    """
+
+    id: int
+    account_id: int
+    account_name: str
+    name: str | None
+    prefix: str
+    rate: float
+    burst: int
+    created_ms: int
+    disabled_ms: int | None
+    account_disabled_ms: int | None
+    balance_micros: int
+    last_entry_id: int
+
+    @property
+    def is_disabled(self) -> bool:
+        """Whether the key or its account was disabled."""
+        return self.disabled_ms is not None or self.account_disabled_ms is not None
+
+
+class NewKey(NamedTuple):
+    """A key just issued; `secret` is stored nowhere, so this is the only time it can be shown."""
+
+    record: KeyRecord
+    secret: str
+
+
+def create_key(
+    db: Database,
+    account_name: str,
+    *,
+    key_name: str | None = None,
+    rate: float = 10.0,
+    burst: int | None = None,
+    now_ms: int,
+) -> NewKey:
+    """Issue a key, and open the account when there is none of that name.
+
+    Args:
+        db: the database.
+        account_name: whose balance the key spends.
+        key_name: what people call this key; names may repeat, disabling by one then asks for more.
+        rate: requests per second.
+        burst: requests at once; the rate, rounded up, when None.
+        now_ms: the time of issue.
+    """
+    burst = _check_rate(rate, burst)
+    secret = "ak_" + secrets.token_urlsafe(32)
+
+    def insert(connection: sqlite3.Connection) -> KeyRecord:
+        account_id = _open_account(connection, account_name, now_ms=now_ms)
+        cursor = connection.execute(
+            "INSERT INTO api_keys(account_id, key_hash, prefix, name, rate, burst, created_ms)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (account_id, _hash(secret), secret[:_PREFIX_LENGTH], key_name, rate, burst, now_ms),
+        )
+        return _by_id(connection, cursor.lastrowid)
+
+    return NewKey(db.write(insert), secret)
+
+
+def find_key(reader: sqlite3.Connection, secret: str) -> KeyRecord | None:
+    """The key with this secret, disabled or not, in one indexed SELECT."""
+    row = reader.execute(_FIND, (_hash(secret),)).fetchone()
+    return None if row is None else KeyRecord(*row)
+
+
+def list_keys(reader: sqlite3.Connection) -> list[KeyRecord]:
+    """Every key, by account name and age."""
+    return [KeyRecord(*row) for row in reader.execute(_LIST)]
+
+
+def disable_key(db: Database, which: str, *, now_ms: int) -> KeyRecord:
+    """Disable the one active key that has this prefix or name."""
+
+    def disable(connection: sqlite3.Connection) -> KeyRecord:
+        key = _one_active(connection, which)
+        connection.execute("UPDATE api_keys SET disabled_ms = ? WHERE id = ?", (now_ms, key.id))
+        return _by_id(connection, key.id)
+
+    return db.write(disable)
+
+
+def disable_account(db: Database, account_name: str, *, now_ms: int) -> None:
+    """Disable every key of an account at once; its balance stays."""
+
+    def disable(connection: sqlite3.Connection) -> None:
+        account_id = account_id_of(connection, account_name)
+        connection.execute("UPDATE accounts SET disabled_ms = ? WHERE id = ?", (now_ms, account_id))
+
+    db.write(disable)
+
+
+def set_rate(db: Database, which: str, *, rate: float, burst: int | None = None) -> KeyRecord:
+    """Change the rate of the one active key that has this prefix or name."""
+    burst = _check_rate(rate, burst)
+
+    def update(connection: sqlite3.Connection) -> KeyRecord:
+        key = _one_active(connection, which)
+        connection.execute(
+            "UPDATE api_keys SET rate = ?, burst = ? WHERE id = ?", (rate, burst, key.id)
+        )
+        return _by_id(connection, key.id)
+
+    return db.write(update)
+
+
+def account_id_of(connection: sqlite3.Connection, account_name: str) -> int:
+    """The id of the account, or a `StoreError` when no account has that name."""
+    row = connection.execute("SELECT id FROM accounts WHERE name = ?", (account_name,)).fetchone()
+    if row is None:
+        raise StoreError(f"there is no account {account_name!r}; creating a key for it opens it")
+    return int(row[0])
+
+
+def _hash(secret: str) -> bytes:
+    # Plain sha256: nobody guesses a random 256-bit secret, and argon2 would cost 0.5 s a request.
+    # surrogatepass: JSON can carry half a surrogate pair, and such a key is merely unknown.
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def _check_rate(rate: float, burst: int | None) -> int:
+    if not 0 < rate < math.inf:
+        raise StoreError(f"a rate must be above 0 requests per second, not {rate}")
+    burst = math.ceil(rate) if burst is None else burst
+    if burst < 1:
+        raise StoreError(f"a burst must be at least 1 request, not {burst}")
+    return burst
+
+
+def _open_account(connection: sqlite3.Connection, name: str, *, now_ms: int) -> int:
+    if not name:
+        raise StoreError("an account needs a name")
+    connection.execute(
+        "INSERT INTO accounts(name, created_ms) VALUES (?, ?) ON CONFLICT(name) DO NOTHING",
+        (name, now_ms),
+    )
+    return account_id_of(connection, name)
+
+
+def _by_id(connection: sqlite3.Connection, key_id: int | None) -> KeyRecord:
+    return KeyRecord(*connection.execute(_BY_ID, (key_id,)).fetchone())
+
+
+def _one_active(connection: sqlite3.Connection, which: str) -> KeyRecord:
+    found = [KeyRecord(*row) for row in connection.execute(_ACTIVE, (which,))]
+    if not found:
+        raise StoreError(f"no active key has the prefix or name {which!r}; list the keys to see")
+    if len(found) > 1:
+        prefixes = ", ".join(key.prefix for key in found)
+        raise StoreError(f"{len(found)} active keys are called {which!r}; use a prefix: {prefixes}")
+    return found[0]

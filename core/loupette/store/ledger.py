@@ -1,0 +1,262 @@
+"""Balances: hold before the work, settle after it, top up, refund."""
+
+import sqlite3
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from loupette.errors import InsufficientBalance, StoreError
+from loupette.store import logs
+from loupette.store.audit import Audit, audit
+from loupette.store.database import Database
+from loupette.store.idempotency import IdempotentReply
+from loupette.store.keys import account_id_of
+from loupette.store.logs import LogEntry
+
+_SNAPSHOT = """
+SELECT balance, COALESCE((SELECT MAX(id) FROM ledger WHERE account_id = a.id), 0)
+FROM accounts a WHERE id = ?
+"""
+_MOVE = "UPDATE accounts SET balance = balance + ?1 WHERE id = ?2 AND balance + ?1 >= 0"
+_APPEND = """
+INSERT INTO ledger(account_id, kind, amount, balance_after, log_id, note, created_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A ledger row just written."""
+
+    id: int
+    balance_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A charge that is committed; `reply` is what `make_reply` made, if there was one."""
+
+    balance_micros: int
+    reply: bytes | None
+
+
+@dataclass(eq=False, slots=True)
+class Hold:
+    """Money set aside in memory; made, settled and released by its `Ledger` only."""
+
+    account_id: int
+    amount_micros: int
+    _is_settling: bool = False
+    _is_freed: bool = False
+    _entry_id: int | None = None
+
+    def _counts(self, last_entry_id: int) -> bool:
+        """Whether the money is still missing from a snapshot that ends with that entry."""
+        if self._is_freed:
+            return False
+        return self._entry_id is None or self._entry_id > last_entry_id
+
+
+class Ledger:
+    """The holds of the one server process, exact beside its writer and beside other processes.
+
+    What an account can spend is its balance less the holds on it. A charge moves from the second
+    into the first when the writer thread commits, which the event loop learns only later, so
+    "balance less all holds" would take it off twice for a moment, and forgetting a hold as soon as
+    the writer is done would miss it once if the balance had been read just before. So each hold
+    carries the id of the ledger entry that charged it, and each balance is read together with the
+    account's newest entry id, in one SELECT and thus one snapshot. A hold counts unless its entry
+    is in that snapshot: ``entry_id <= last_entry_id``.
+
+    That comparison decides it, because entries are numbered under the write lock in the order of
+    commits and are never deleted: an entry still uncommitted has an id above every id of the
+    snapshot. It stays true when the id is set and the commit then fails, and another entry takes
+    that id: such a hold is about to be freed and will charge nothing. The hold itself is dropped
+    by this thread, on its next look at the account, never by the writer.
+
+    Only the event loop's thread may call this class, so it needs no lock. The writer thread sets
+    two fields of a hold: its entry id before the commit, and that it is free after a failure.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._holds: dict[int, list[Hold]] = {}
+
+    def available(self, account_id: int) -> int:
+        """What the account can spend now: its balance less what is held, in micro-yuan.
+
+        Raises:
+            StoreError: there is no such account.
+        """
+        row = self._db.reader.execute(_SNAPSHOT, (account_id,)).fetchone()
+        if row is None:
+            raise StoreError(f"there is no account with the id {account_id}")
+        balance, last_entry_id = row
+        # After the snapshot, never before: an entry id set in between is above its last one.
+        holds = [hold for hold in self._holds.pop(account_id, ()) if hold._counts(last_entry_id)]
+        if holds:
+            self._holds[account_id] = holds
+        return int(balance) - sum(hold.amount_micros for hold in holds)
+
+    def hold(self, account_id: int, amount_micros: int) -> Hold:
+        """Set money aside until it is settled or released.
+
+        It reads the balance anew: the one of a `KeyRecord` may be older than a hold dropped since.
+
+        Raises:
+            InsufficientBalance: the balance, less what is held, is short.
+        """
+        if amount_micros < 0:
+            raise ValueError(f"a hold must not be negative, as {amount_micros} is")
+        available = self.available(account_id)
+        if available < amount_micros:
+            raise InsufficientBalance(
+                "the balance, less what requests in progress may cost, is below the price",
+                detail={"available_micros": available, "price_micros": amount_micros},
+            )
+        hold = Hold(account_id, amount_micros)
+        self._holds.setdefault(account_id, []).append(hold)
+        return hold
+
+    def settle(
+        self, hold: Hold, log: LogEntry, reply: IdempotentReply | None = None
+    ) -> "Future[Settled]":
+        """Charge what is held: balance, ledger, log and reply, all or nothing.
+
+        The hold ends with the future, whether that succeeds or not. When this call itself raises,
+        the hold stays, and is to be released.
+
+        Args:
+            hold: an open hold.
+            log: the request's log entry; its outcome is ``"ok"`` and it costs what is held.
+            reply: what to store when the request carried an Idempotency-Key.
+
+        Raises:
+            ValueError: the hold is not open, or the log entry is of another charge.
+            Overloaded: the writer's queue is full.
+        """
+        _check_settle(hold, log)
+        future = self._db.submit(lambda connection: _charge(connection, hold, log, reply))
+        hold._is_settling = True
+        future.add_done_callback(lambda done: _free_if_failed(hold, done))
+        return future
+
+    def release(self, hold: Hold) -> None:
+        """Give the money back uncharged; does nothing to a hold that was settled or released.
+
+        So it can stand in a `finally`, also where the wait for the settlement may be cancelled.
+        """
+        if not hold._is_settling:
+            hold._is_freed = True
+
+
+def topup(db: Database, account: str, amount_micros: int, note: str = "", *, now_ms: int) -> int:
+    """Add to an account's balance and return the new one."""
+    if amount_micros <= 0:
+        raise StoreError(f"a top-up must be above 0, not {amount_micros} micro-yuan")
+    return _post_to(db, account, "topup", amount_micros=amount_micros, note=note, now_ms=now_ms)
+
+
+def adjust(db: Database, account: str, amount_micros: int, note: str, *, now_ms: int) -> int:
+    """Correct a balance up or down, never below zero, and return the new one."""
+    return _post_to(db, account, "adjust", amount_micros=amount_micros, note=note, now_ms=now_ms)
+
+
+def refund(db: Database, log_id: int, note: str = "", *, now_ms: int) -> int:
+    """Give back the whole charge of a request, once, and return the new balance.
+
+    Raises:
+        StoreError: it was not charged, or was refunded already.
+    """
+
+    def operation(connection: sqlite3.Connection) -> int:
+        return post_refund(connection, log_id, note=note, now_ms=now_ms).balance_micros
+
+    return db.write(operation)
+
+
+def post_refund(connection: sqlite3.Connection, log_id: int, *, note: str, now_ms: int) -> Entry:
+    """Write the refund of a charge, inside the operation of whoever calls."""
+    charge = connection.execute(
+        "SELECT account_id, -amount FROM ledger WHERE log_id = ? AND kind = 'charge'", (log_id,)
+    ).fetchone()
+    if charge is None or charge[1] == 0:
+        raise StoreError(f"nothing was charged for {logs.format_log_id(log_id)}")
+    try:
+        return post(connection, charge[0], "refund", charge[1], log_id, note=note, now_ms=now_ms)
+    except sqlite3.IntegrityError as error:
+        raise StoreError(f"{logs.format_log_id(log_id)} was refunded already") from error
+
+
+def post(
+    connection: sqlite3.Connection,
+    account_id: int,
+    kind: str,
+    amount_micros: int,
+    log_id: int | None,
+    *,
+    note: str | None = None,
+    now_ms: int,
+) -> Entry:
+    """Move the balance and write the ledger row: the only place that does either.
+
+    Raises:
+        InsufficientBalance: the balance would fall below zero; nothing was written.
+    """
+    moved = connection.execute(_MOVE + " RETURNING balance", (amount_micros, account_id)).fetchone()
+    if moved is None:
+        raise InsufficientBalance(f"the balance is below {-amount_micros} micro-yuan")
+    cursor = connection.execute(
+        _APPEND, (account_id, kind, amount_micros, moved[0], log_id, note or None, now_ms)
+    )
+    if cursor.lastrowid is None:
+        raise StoreError("SQLite gave the new ledger row no id")
+    return Entry(cursor.lastrowid, moved[0])
+
+
+def verify(db: Database) -> Audit:
+    """Recompute every balance and match every charge with its log row."""
+    return audit(db.reader)
+
+
+def _post_to(
+    db: Database, account: str, kind: str, *, amount_micros: int, note: str, now_ms: int
+) -> int:
+    def operation(connection: sqlite3.Connection) -> int:
+        account_id = account_id_of(connection, account)
+        entry = post(connection, account_id, kind, amount_micros, None, note=note, now_ms=now_ms)
+        return entry.balance_micros
+
+    return db.write(operation)
+
+
+def _check_settle(hold: Hold, log: LogEntry) -> None:
+    if hold._is_settling or hold._is_freed:
+        raise ValueError("the hold was settled or released before")
+    if (log.account_id, log.cost_micros, log.outcome) != (
+        hold.account_id,
+        hold.amount_micros,
+        "ok",
+    ):
+        raise ValueError("the log entry is not of a success that costs what is held")
+
+
+def _charge(
+    connection: sqlite3.Connection, hold: Hold, log: LogEntry, reply: IdempotentReply | None
+) -> Settled:
+    entry = post(
+        connection, hold.account_id, "charge", -hold.amount_micros, log.id, now_ms=log.created_ms
+    )
+    logs.insert(connection, log)
+    body = None
+    if reply is not None:
+        body = reply.store(
+            connection, log.account_id, log.id, entry.balance_micros, log.created_ms
+        )
+    hold._entry_id = entry.id  # last: nothing in this savepoint can fail any more
+    return Settled(entry.balance_micros, body)
+
+
+def _free_if_failed(hold: Hold, done: "Future[Settled]") -> None:
+    """In the writer's thread, or in that of whoever cancelled the future before it ran."""
+    if done.cancelled() or done.exception() is not None:
+        hold._is_freed = True

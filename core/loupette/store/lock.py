@@ -1,0 +1,44 @@
+"""The lock file that says which process is the one server of a database."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from loupette.errors import StoreError
+
+
+class ServerLock:
+    """An exclusive flock on `<database>.lock`, which also holds the owner's process id.
+
+    The kernel gives the lock back when the owner dies, however it dies, so there is nothing to
+    clean up after a kill -9. The file itself stays: removing it would let two processes lock two
+    different files of one name. Descriptors from `os.open` do not survive an exec, so spawned
+    solver processes do not keep the lock alive; forked ones would.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    @classmethod
+    def acquire(cls, database: Path) -> "ServerLock":
+        """Take the lock at once, or raise a `StoreError` naming the process that has it."""
+        path = database.with_name(database.name + ".lock")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            owner = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            raise StoreError(
+                f"{database} is served by another process (pid {owner}); "
+                "stop that server first, or give this one a database of its own"
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        return cls(descriptor)
+
+    def release(self) -> None:
+        """Give the lock back; a second call does nothing."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None

@@ -1,0 +1,262 @@
+"""The request log: give ids, insert, query, prune."""
+
+import json
+import re
+import sqlite3
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from loupette.store.database import Database
+from loupette.store.idempotency import IdempotentReply
+
+_DAY_SIZE = 10**10  # ids a day has room for
+_DAY_MS = 86_400_000
+_LAST_DAY = 2_900_000  # in the year 9909; `date` ends with 9999
+_ID_PATTERN = re.compile(r"LOG([0-9]{8})([0-9]{6,10})")
+# One step held the writer for about 5 ms at 10 M rows; 20 000 rows took 63 ms.
+_PRUNE_STEP = 1000
+
+_INSERT = """
+INSERT INTO logs(id, account_id, key_id, created_ms, type_id, code, outcome, cost, answer,
+    confidence, response_ms, detail, image_hash)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_FIELDS = (
+    "id", "account_id", "key_id", "created_ms", "type_id", "code", "outcome", "cost_micros",
+    "answer", "confidence", "response_ms", "detail", "image_hash", "verdict", "refund_micros",
+)  # fmt: skip
+_BALANCE = "SELECT balance FROM accounts WHERE id = ?"
+_SELECT = """
+SELECT l.id, l.account_id, l.key_id, l.created_ms, l.type_id, l.code, l.outcome, l.cost, l.answer,
+    l.confidence, l.response_ms, l.detail, l.image_hash, r.verdict, COALESCE(r.refund_micros, 0)
+FROM logs l LEFT JOIN reports r ON r.log_id = l.id
+WHERE l.account_id = ?
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """What is kept of one request, read or not.
+
+    Attributes:
+        code: the status the caller was answered with.
+        outcome: ``"ok"``, or the `reason` of the error.
+        cost_micros: what it cost; 0 unless the outcome is ``"ok"``.
+        detail: JSON-ready facts, as errors carry them.
+    """
+
+    id: int
+    account_id: int
+    key_id: int
+    created_ms: int
+    type_id: int | None
+    code: int
+    outcome: str
+    cost_micros: int = 0
+    answer: str | None = None
+    confidence: float | None = None
+    response_ms: int
+    detail: Mapping[str, object] | None = None
+    image_hash: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRecord(LogEntry):
+    """An entry with what was reported on it later."""
+
+    verdict: str | None = None
+    refund_micros: int = 0
+
+
+class LogCounter:
+    """Gives log ids from memory: ``yyyymmdd * 10**10 + counter``, in the order of time.
+
+    The first id of a day (UTC) looks into the database, so a restart goes on above every id that
+    was committed. An id that was given but never committed may be given again, therefore tell a
+    caller an id only when its row is committed. A clock set back does not bring a day back.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._last = 0
+
+    def next_log_id(self, now_ms: int) -> int:
+        """The next id, for a request that came at `now_ms`."""
+        first = _day_start(now_ms)
+        if first > self._last:
+            self._last = self._newest_in(first) or first
+        self._last += 1
+        return self._last
+
+    def _newest_in(self, first: int) -> int:
+        """The day's highest committed id, also when its log row was pruned; 0 when none is."""
+        row = self._db.reader.execute(
+            "SELECT MAX(COALESCE((SELECT MAX(id) FROM logs WHERE id BETWEEN ?1 AND ?2), 0),"
+            " COALESCE((SELECT MAX(log_id) FROM ledger WHERE log_id BETWEEN ?1 AND ?2), 0))",
+            (first, first + _DAY_SIZE - 1),
+        ).fetchone()
+        return int(row[0])
+
+
+def format_log_id(log_id: int) -> str:
+    """The id as callers see it: ``"LOG20241101000001"``, with at least six counter digits."""
+    day, counter = divmod(log_id, _DAY_SIZE)
+    return f"LOG{day:08d}{counter:06d}"
+
+
+def parse_log_id(text: str) -> int | None:
+    """The id that `format_log_id` writes like this, None when there is no such id."""
+    match = _ID_PATTERN.fullmatch(text)
+    if match is None:
+        return None
+    log_id = int(match[1]) * _DAY_SIZE + int(match[2])
+    return log_id if format_log_id(log_id) == text else None
+
+
+def record(
+    db: Database, entry: LogEntry, reply: IdempotentReply | None = None
+) -> "Future[int]":
+    """Log a request that was not charged; the future gives the account's balance.
+
+    Args:
+        db: the database.
+        entry: the request's log entry.
+        reply: what to store when the request carried an Idempotency-Key.
+    """
+
+    def operation(connection: sqlite3.Connection) -> int:
+        insert(connection, entry)
+        balance_micros = int(connection.execute(_BALANCE, (entry.account_id,)).fetchone()[0])
+        if reply is not None:
+            reply.store(connection, entry.account_id, entry.id, balance_micros, entry.created_ms)
+        return balance_micros
+
+    return db.submit(operation)
+
+
+def insert(connection: sqlite3.Connection, entry: LogEntry) -> None:
+    """Write the row, inside the operation of whoever calls."""
+    detail = _to_json(entry.detail) if entry.detail else None
+    connection.execute(
+        _INSERT,
+        (
+            entry.id,
+            entry.account_id,
+            entry.key_id,
+            entry.created_ms,
+            entry.type_id,
+            entry.code,
+            entry.outcome,
+            entry.cost_micros,
+            entry.answer,
+            entry.confidence,
+            entry.response_ms,
+            detail,
+            entry.image_hash,
+        ),
+    )
+
+
+def get(reader: sqlite3.Connection, account_id: int, log_id: int) -> LogRecord | None:
+    """The account's own log entry; None when it is another's, or nobody's."""
+    row = reader.execute(_SELECT + "AND l.id = ?", (account_id, log_id)).fetchone()
+    return None if row is None else _from_row(row)
+
+
+def query(
+    reader: sqlite3.Connection,
+    account_id: int,
+    *,
+    before: int | None = None,
+    limit: int = 50,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
+    type_id: int | None = None,
+    outcome: str | None = None,
+) -> list[LogRecord]:
+    """One page of an account's log, newest first.
+
+    Args:
+        reader: a connection to read from.
+        account_id: whose log.
+        before: the cursor: the last id of the page before, None for the newest page.
+        limit: how many entries at most.
+        since_ms: only entries of this time or later.
+        until_ms: only entries before this time.
+        type_id: only entries of this type.
+        outcome: only ``"ok"``, or only this error's reason.
+    """
+    terms: list[tuple[str, object]] = [
+        ("l.id < ?", _id_bound(before, until_ms)),
+        ("l.id >= ?", None if since_ms is None else _day_start(since_ms - _DAY_MS)),
+        ("l.created_ms >= ?", since_ms),
+        ("l.created_ms < ?", until_ms),
+        ("l.type_id = ?", type_id),
+        ("l.outcome = ?", outcome),
+    ]
+    used = [(term, value) for term, value in terms if value is not None]
+    where = "".join(f" AND {term}" for term, _ in used)
+    if outcome is not None and outcome != "ok":
+        where += " AND l.outcome <> 'ok'"  # said once more, or SQLite leaves the partial index out
+    values = [account_id, *(value for _, value in used), limit]
+    rows = reader.execute(f"{_SELECT}{where} ORDER BY l.id DESC LIMIT ?", values)
+    return [_from_row(row) for row in rows]
+
+
+def delete_older_than(db: Database, before_ms: int) -> int:
+    """Delete the log rows from before that time, and return how many there were.
+
+    The ledger keeps its charges. It goes in steps of 1000, each one operation of the writer, so
+    that charges pass in between; it waits for each, so the event loop must not call it.
+    """
+    total = 0
+    deleted = _PRUNE_STEP
+    while deleted == _PRUNE_STEP:
+        deleted = db.write(lambda connection: _prune(connection, before_ms))
+        total += deleted
+    return total
+
+
+def _to_json(detail: Mapping[str, object]) -> str:
+    # default=str: an odd value in a detail must not cost the caller an answer.
+    return json.dumps(dict(detail), ensure_ascii=False, default=str)
+
+
+def _prune(connection: sqlite3.Connection, before_ms: int) -> int:
+    oldest = "(SELECT id FROM logs ORDER BY id LIMIT ?)"
+    newest_gone = connection.execute(
+        f"SELECT MAX(id) FROM logs WHERE id IN {oldest} AND created_ms < ?",
+        (_PRUNE_STEP, before_ms),
+    ).fetchone()[0]
+    if newest_gone is None:
+        return 0
+    connection.execute(
+        "UPDATE log_retention SET deleted_below = MAX(deleted_below, ?)", (newest_gone + 1,)
+    )
+    return connection.execute(
+        f"DELETE FROM logs WHERE id IN {oldest} AND created_ms < ?", (_PRUNE_STEP, before_ms)
+    ).rowcount
+
+
+def _day_start(now_ms: int) -> int:
+    """The id below the first one of the day of `now_ms`, in UTC."""
+    days = min(max(now_ms // _DAY_MS, 0), _LAST_DAY)
+    day = date(1970, 1, 1) + timedelta(days=days)
+    return (day.year * 10_000 + day.month * 100 + day.day) * _DAY_SIZE
+
+
+def _id_bound(before: int | None, until_ms: int | None) -> int | None:
+    """The id below which to begin; the time alone would walk through all newer entries."""
+    # Two days on: a clock set back over midnight leaves ids of the new day on times of the old.
+    bounds = (before, None if until_ms is None else _day_start(until_ms + 2 * _DAY_MS))
+    return min((bound for bound in bounds if bound is not None), default=None)
+
+
+def _from_row(row: tuple[Any, ...]) -> LogRecord:  # Any: SQLite's columns have many types
+    values = dict(zip(_FIELDS, row, strict=True))
+    if values["detail"] is not None:
+        values["detail"] = json.loads(values["detail"])
+    return LogRecord(**values)
