@@ -3,6 +3,10 @@
 LoupetteError
 ├── CallerError                     the caller can mend it; nothing is charged
 │   ├── BadRequest                  the request as a whole cannot be read
+│   │   ├── EmptyBody
+│   │   ├── NotUtf8
+│   │   ├── NotJson
+│   │   ├── SlowBody
 │   │   ├── MissingField
 │   │   ├── BadField
 │   │   ├── UnsupportedOption
@@ -38,9 +42,10 @@ LoupetteError
     ├── RegistryError
     ├── PluginError
     └── StoreError
+        └── IdempotencyTaken
 
 `reason` is the stable word that goes over the wire and into the log; the message may change, the
-reason may not. `zh` is the Chinese title shown before the English message. This module knows no HTTP.
+reason may not. `zh` is the Chinese title shown before the English message. No HTTP is known here.
 """
 
 from collections.abc import Mapping
@@ -74,6 +79,34 @@ class BadRequest(CallerError):
 
     reason = "bad_request"
     zh = "请求无法解析"
+
+
+class EmptyBody(BadRequest):
+    """Nothing was posted."""
+
+    reason = "empty_body"
+    zh = "请求体为空"
+
+
+class NotUtf8(BadRequest):
+    """The body's text is not UTF-8."""
+
+    reason = "not_utf8"
+    zh = "请求体不是 UTF-8 编码"
+
+
+class NotJson(BadRequest):
+    """The body is no JSON object."""
+
+    reason = "not_json"
+    zh = "请求体不是有效的 JSON"
+
+
+class SlowBody(BadRequest):
+    """The body did not arrive in time."""
+
+    reason = "slow_body"
+    zh = "请求体接收超时"
 
 
 class MissingField(BadRequest):
@@ -336,3 +369,9 @@ class StoreError(OperatorError):
     """The database cannot be used, or does not add up."""
 
     reason = "store_error"
+
+
+class IdempotencyTaken(StoreError):
+    """Another request with the same Idempotency-Key was charged first; this one was not."""
+
+    reason = "idempotency_taken"

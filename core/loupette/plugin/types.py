@@ -13,7 +13,7 @@ from loupette.errors import Unsolvable
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 OptionValue: TypeAlias = str | int | float
-Json: TypeAlias = "str | int | float | bool | None | Sequence[Json] | Mapping[str, Json]"
+Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 
 
 @dataclass(frozen=True)

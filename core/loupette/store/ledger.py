@@ -45,13 +45,13 @@ class Hold:
 
     account_id: int
     amount_micros: int
-    _is_settling: bool = False
-    _is_freed: bool = False
+    _is_released: bool = False
+    _settlement: "Future[Settled] | None" = None
     _entry_id: int | None = None
 
     def _counts(self, last_entry_id: int) -> bool:
-        """Whether the money is still missing from a snapshot that ends with that entry."""
-        if self._is_freed:
+        """Whether to take the money off the balance of a snapshot that ends with that entry."""
+        if self._is_released or _has_failed(self._settlement):
             return False
         return self._entry_id is None or self._entry_id > last_entry_id
 
@@ -69,12 +69,11 @@ class Ledger:
 
     That comparison decides it, because entries are numbered under the write lock in the order of
     commits and are never deleted: an entry still uncommitted has an id above every id of the
-    snapshot. It stays true when the id is set and the commit then fails, and another entry takes
-    that id: such a hold is about to be freed and will charge nothing. The hold itself is dropped
-    by this thread, on its next look at the account, never by the writer.
+    snapshot. If the commit then fails, another entry may take that id and the hold stop counting a
+    moment before its future fails; it is charged nothing, so either is right.
 
-    Only the event loop's thread may call this class, so it needs no lock. The writer thread sets
-    two fields of a hold: its entry id before the commit, and that it is free after a failure.
+    Only the event loop's thread may call this class, so it needs no lock. Holds leave its memory on
+    its next look at the account; all that the writer thread does to a hold is to set its entry id.
     """
 
     def __init__(self, db: Database) -> None:
@@ -135,18 +134,16 @@ class Ledger:
             Overloaded: the writer's queue is full.
         """
         _check_settle(hold, log)
-        future = self._db.submit(lambda connection: _charge(connection, hold, log, reply))
-        hold._is_settling = True
-        future.add_done_callback(lambda done: _free_if_failed(hold, done))
-        return future
+        hold._settlement = self._db.submit(lambda connection: _charge(connection, hold, log, reply))
+        return hold._settlement
 
     def release(self, hold: Hold) -> None:
         """Give the money back uncharged; does nothing to a hold that was settled or released.
 
         So it can stand in a `finally`, also where the wait for the settlement may be cancelled.
         """
-        if not hold._is_settling:
-            hold._is_freed = True
+        if hold._settlement is None:
+            hold._is_released = True
 
 
 def topup(db: Database, account: str, amount_micros: int, note: str = "", *, now_ms: int) -> int:
@@ -230,7 +227,7 @@ def _post_to(
 
 
 def _check_settle(hold: Hold, log: LogEntry) -> None:
-    if hold._is_settling or hold._is_freed:
+    if hold._settlement is not None or hold._is_released:
         raise ValueError("the hold was settled or released before")
     if (log.account_id, log.cost_micros, log.outcome) != (
         hold.account_id,
@@ -249,14 +246,12 @@ def _charge(
     logs.insert(connection, log)
     body = None
     if reply is not None:
-        body = reply.store(
-            connection, log.account_id, log.id, entry.balance_micros, log.created_ms
-        )
+        body = reply.store(connection, log.account_id, log.id, entry.balance_micros, log.created_ms)
     hold._entry_id = entry.id  # last: nothing in this savepoint can fail any more
     return Settled(entry.balance_micros, body)
 
 
-def _free_if_failed(hold: Hold, done: "Future[Settled]") -> None:
-    """In the writer's thread, or in that of whoever cancelled the future before it ran."""
-    if done.cancelled() or done.exception() is not None:
-        hold._is_freed = True
+def _has_failed(settlement: "Future[Settled] | None") -> bool:
+    if settlement is None or not settlement.done():
+        return False
+    return settlement.cancelled() or settlement.exception() is not None

@@ -116,9 +116,7 @@ def parse_log_id(text: str) -> int | None:
     return log_id if format_log_id(log_id) == text else None
 
 
-def record(
-    db: Database, entry: LogEntry, reply: IdempotentReply | None = None
-) -> "Future[int]":
+def record(db: Database, entry: LogEntry, reply: IdempotentReply | None = None) -> "Future[int]":
     """Log a request that was not charged; the future gives the account's balance.
 
     Args:

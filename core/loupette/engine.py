@@ -1,0 +1,306 @@
+"""The use case: check the type, hold the price, solve, settle, log."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from loupette.errors import (
+    ClientGone,
+    IdempotencyMismatch,
+    LoupetteError,
+    Unsolvable,
+    UnsupportedOption,
+)
+from loupette.frames import Read, Task
+from loupette.options import check_options, hold_to_options
+from loupette.plugin import Answer, Json
+from loupette.pool import WorkerPool
+from loupette.registry import Catalogue, ServedType
+from loupette.store import idempotency
+from loupette.store.database import Database
+from loupette.store.idempotency import IdempotentReply, StoredReply
+from loupette.store.keys import KeyRecord
+from loupette.store.ledger import Hold, Ledger
+from loupette.store.logs import LogCounter, LogEntry, format_log_id, record
+from loupette.store.reports import Reported, report
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request of a known key, from its first byte on.
+
+    Attributes:
+        key: whose.
+        log_id: its number in the log.
+        started_s: monotonic clock at its arrival.
+        idempotency: the caller's Idempotency-Key and the SHA-256 of the body, if it sent one.
+    """
+
+    key: KeyRecord
+    log_id: int
+    started_s: float
+    idempotency: tuple[str, bytes] | None = None
+
+    def elapsed_ms(self) -> int:
+        """Milliseconds since the request arrived."""
+        return round((time.monotonic() - self.started_s) * 1000)
+
+
+@dataclass(frozen=True)
+class Posted:
+    """What the caller asks for; base64 is off, the images are not yet decoded."""
+
+    type_id: int
+    image: bytes
+    image2: bytes | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call ended, ready to be told and already in the log.
+
+    Attributes:
+        log_id: its number in the log.
+        balance_micros: of the account, after it.
+        response_ms: since the request arrived.
+        type_name: the Chinese name of the type; empty when it never got that far.
+        cost_micros: what was charged; 0 on every failure.
+        answer: what was read, with plugin and confidence in its detail.
+        error: why nothing was read.
+    """
+
+    log_id: int
+    balance_micros: int
+    response_ms: int
+    type_name: str = ""
+    cost_micros: int = 0
+    answer: Answer | None = None
+    error: LoupetteError | None = None
+
+
+Render: TypeAlias = Callable[[Outcome], tuple[int, bytes]]
+"""Makes the reply to an outcome: its code, and the body that is stored for an Idempotency-Key."""
+
+
+class Engine:
+    """Joins catalogue, money and solvers; lives as long as the server.
+
+    Args:
+        catalogue: what is served.
+        database: open, and written by this process alone.
+        pool: started and closed by the caller.
+    """
+
+    def __init__(self, catalogue: Catalogue, database: Database, pool: WorkerPool) -> None:
+        self.catalogue = catalogue
+        self.database = database
+        self.pool = pool
+        self._ledger = Ledger(database)
+        self._counter = LogCounter(database)
+        self._running: dict[tuple[int, str], asyncio.Event] = {}
+
+    def begin(self, key: KeyRecord, started_s: float) -> Call:
+        """Number a request of a known key."""
+        return Call(key, self._counter.next_log_id(_now_ms()), started_s)
+
+    @asynccontextmanager
+    async def once(self, call: Call) -> AsyncIterator[StoredReply | None]:
+        """Let one request for an Idempotency-Key through at a time; give its reply if there is one.
+
+        Raises:
+            IdempotencyMismatch: the key was used for another request.
+        """
+        if call.idempotency is None:
+            yield None
+            return
+        name, digest = call.idempotency
+        slot = (call.key.account_id, name)
+        while slot in self._running:
+            await self._running[slot].wait()
+        stored = idempotency.find(self.database.reader, *slot)
+        if stored is not None:
+            if stored.body_hash != digest:
+                raise IdempotencyMismatch("this Idempotency-Key came before, with another request")
+            await self._record_replay(call, stored)
+            yield stored
+            return
+        done = self._running[slot] = asyncio.Event()
+        try:
+            yield None
+        finally:
+            del self._running[slot]
+            done.set()
+
+    async def solve(
+        self,
+        call: Call,
+        posted: Posted,
+        *,
+        gone: asyncio.Future[None],
+        render: Render,
+    ) -> Outcome:
+        """Answer one call, and charge for it.
+
+        Args:
+            call: from `begin`.
+            posted: the request.
+            gone: done when the caller has hung up. Before an answer exists that ends the call,
+                free of charge; after it the charge is carried through, and the answer can be
+                fetched by log ID or Idempotency-Key.
+            render: makes the reply that is stored for the Idempotency-Key.
+
+        Raises:
+            LoupetteError: nothing was charged, and nothing is in the log yet (see `fail`).
+        """
+        served = self.catalogue.find(posted.type_id)
+        if posted.image2 is not None and served.spec.second_image == "no":
+            raise UnsupportedOption(f"type {posted.type_id} takes one image, not image2")
+        options = check_options(posted.options, served.spec)
+        task = Task(posted.type_id, posted.image, posted.image2, options)
+        hold = self._ledger.hold(call.key.account_id, served.price_micros)
+        try:
+            read = await _unless_gone(self.pool.solve(task, deadline_s=served.deadline_s), gone)
+            answer = Answer(read.result, read.confidence, _full_detail(read, served))
+            hold_to_options(answer, options, spec=served.spec, min_confidence=served.min_confidence)
+            return await self._settle(call, served, hold, answer, render)
+        finally:
+            self._ledger.release(hold)
+
+    async def _settle(
+        self,
+        call: Call,
+        served: ServedType,
+        hold: Hold,
+        answer: Answer,
+        render: Render,
+    ) -> Outcome:
+        outcome = Outcome(
+            call.log_id,
+            balance_micros=0,  # known only inside the transaction
+            response_ms=call.elapsed_ms(),
+            type_name=served.spec.name,
+            cost_micros=served.price_micros,
+            answer=answer,
+        )
+
+        def reply(balance_micros: int) -> bytes:
+            return render(replace(outcome, balance_micros=balance_micros))[1]
+
+        code, _ = render(outcome)
+        entry = _entry(call, outcome, code=code, type_id=served.spec.type_id)
+        settled = self._ledger.settle(hold, entry, _to_store(call, code, reply))
+        balance_micros = (await asyncio.wrap_future(settled)).balance_micros
+        return replace(outcome, balance_micros=balance_micros)
+
+    async def fail(
+        self,
+        call: Call,
+        error: LoupetteError,
+        *,
+        type_id: int | None,
+        render: Render,
+    ) -> Outcome:
+        """Log a call that was not answered; it costs nothing.
+
+        Args:
+            call: from `begin`.
+            error: why.
+            type_id: what was asked for, where that is known.
+            render: makes the reply that is stored for the Idempotency-Key.
+        """
+        outcome = Outcome(call.log_id, 0, call.elapsed_ms(), error=error)
+
+        def reply(balance_micros: int) -> bytes:
+            return render(replace(outcome, balance_micros=balance_micros))[1]
+
+        code, _ = render(outcome)
+        # Only what the solver made of the image is final; a retry after anything else may succeed.
+        stored = _to_store(call, code, reply) if isinstance(error, Unsolvable) else None
+        entry = _entry(call, outcome, code=code, type_id=type_id)
+        balance_micros = await asyncio.wrap_future(record(self.database, entry, stored))
+        return replace(outcome, balance_micros=balance_micros)
+
+    async def report(
+        self, account_id: int, log_id: int, *, verdict: str, true_answer: str | None
+    ) -> Reported:
+        """Take a caller's verdict on an answer; the catalogue's policy decides on the refund.
+
+        Raises:
+            UnknownLog: not this account's.
+            ReportRefused: no success, too old, or reported before.
+        """
+        policy = self.catalogue.reports
+        done = report(
+            self.database,
+            account_id,
+            log_id,
+            verdict,
+            true_answer,
+            refund=policy.refund and verdict == "wrong",
+            within_ms=round(policy.within_hours * 3_600_000),
+            now_ms=_now_ms(),
+        )
+        return await asyncio.wrap_future(done)
+
+    async def _record_replay(self, call: Call, stored: StoredReply) -> None:
+        entry = LogEntry(
+            id=call.log_id,
+            account_id=call.key.account_id,
+            key_id=call.key.id,
+            created_ms=_now_ms(),
+            type_id=None,
+            code=stored.status,
+            outcome="replayed",
+            response_ms=call.elapsed_ms(),
+            detail={"of": format_log_id(stored.log_id)},
+        )
+        await asyncio.wrap_future(record(self.database, entry))
+
+
+async def _unless_gone(reading: Coroutine[None, None, Read], gone: asyncio.Future[None]) -> Read:
+    task = asyncio.create_task(reading)
+    try:
+        await asyncio.wait([task, gone], return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientGone("the client hung up before there was an answer")
+    finally:
+        task.cancel()
+
+
+def _full_detail(read: Read, served: ServedType) -> dict[str, Json]:
+    """Which plugin read it, then what it says of it."""
+    return {"plugin": served.plugin, "version": served.version, **read.detail}
+
+
+def _entry(call: Call, outcome: Outcome, *, code: int, type_id: int | None) -> LogEntry:
+    answer, error = outcome.answer, outcome.error
+    return LogEntry(
+        id=call.log_id,
+        account_id=call.key.account_id,
+        key_id=call.key.id,
+        created_ms=_now_ms(),
+        type_id=type_id,
+        code=code,
+        outcome=error.reason if error else "ok",
+        cost_micros=outcome.cost_micros,
+        answer=answer.result if answer else None,
+        confidence=answer.confidence if answer else None,
+        response_ms=outcome.response_ms,
+        detail=answer.detail if answer else (error.detail if error else None),
+    )
+
+
+def _to_store(call: Call, code: int, make_reply: Callable[[int], bytes]) -> IdempotentReply | None:
+    if call.idempotency is None:
+        return None
+    name, digest = call.idempotency
+    return IdempotentReply(name, digest, code, make_reply)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

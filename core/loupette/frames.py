@@ -1,0 +1,75 @@
+"""What goes between the server and its workers: length-prefixed MessagePack frames.
+
+Only bytes, numbers and text cross; no object of a plugin ever does, and nothing is unpickled.
+"""
+
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+from loupette.plugin import OptionValue
+
+LENGTH = struct.Struct(">I")
+
+
+class Task(msgspec.Struct, tag="task", frozen=True):
+    """One challenge, still encoded: the worker decodes it."""
+
+    type_id: int
+    image: bytes
+    image2: bytes | None = None
+    options: Mapping[str, OptionValue] = {}
+
+
+class Ready(msgspec.Struct, tag="ready", frozen=True):
+    """The worker has loaded its types; for those that failed, why."""
+
+    failures: dict[int, str]
+
+
+class Read(msgspec.Struct, tag="read", frozen=True):
+    """The solver answered."""
+
+    result: str
+    confidence: float
+    detail: Mapping[str, Any]  # JSON, checked by being encoded
+
+
+class Refused(msgspec.Struct, tag="refused", frozen=True):
+    """The solver raised Unsolvable."""
+
+    reason: str
+    message: str
+    detail: Mapping[str, Any]  # JSON, checked by being encoded
+
+
+class BadInput(msgspec.Struct, tag="bad_input", frozen=True):
+    """The image could not be decoded; `reason` is that of a BadImage."""
+
+    reason: str
+    message: str
+
+
+class Crashed(msgspec.Struct, tag="crashed", frozen=True):
+    """The solver raised something else, or gave no answer; the worker has logged it."""
+
+    message: str
+
+
+Reply: TypeAlias = Ready | Read | Refused | BadInput | Crashed
+
+_encoder = msgspec.msgpack.Encoder()
+decode_task: Callable[[bytes], Task] = msgspec.msgpack.Decoder(Task).decode
+decode_reply: Callable[[bytes], Reply] = msgspec.msgpack.Decoder(Reply).decode
+
+
+def encode(frame: Task | Reply) -> bytes:
+    """Encode a frame behind its length.
+
+    Raises:
+        TypeError: a detail that is not JSON-ready.
+    """
+    body = _encoder.encode(frame)
+    return LENGTH.pack(len(body)) + body

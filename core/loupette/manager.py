@@ -1,0 +1,158 @@
+"""Load plugins one by one; keep what broke with its reason."""
+
+import difflib
+import importlib
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import cast
+
+import pluggy
+
+from loupette.errors import PluginError
+from loupette.money import to_micros
+from loupette.plugin import Option, SolverSpec
+from loupette.plugin.hookspecs import PROJECT, LoupetteHooks
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin that loaded.
+
+    Attributes:
+        name: its distribution, or its module where it comes from a path.
+        version: of the distribution; empty where there is none.
+        module: what its entry point names.
+        specs: the types it reads.
+    """
+
+    name: str
+    version: str
+    module: str
+    specs: tuple[SolverSpec, ...]
+
+
+@dataclass(frozen=True)
+class PluginFailure:
+    """A plugin that did not load, with the reason and the traceback."""
+
+    name: str
+    module: str
+    reason: str
+    trace: str
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """All that was found."""
+
+    loaded: tuple[Plugin, ...]
+    failures: tuple[PluginFailure, ...]
+
+
+@dataclass(frozen=True)
+class _Source:
+    name: str
+    version: str
+    module: str
+    entry_point: EntryPoint | None = None
+
+    def load(self) -> ModuleType:
+        if self.entry_point is None:
+            return importlib.import_module(self.module)
+        loaded: ModuleType = self.entry_point.load()
+        return loaded
+
+
+def load_plugins(extra_modules: Iterable[str] = ()) -> Plugins:
+    """Load every installed plugin, and modules named by hand.
+
+    Args:
+        extra_modules: import names beside the entry points.
+
+    Raises:
+        PluginError: a hook that does not exist (usually misspelt), or two plugins with one type ID.
+    """
+    host = pluggy.PluginManager(PROJECT)
+    host.add_hookspecs(LoupetteHooks)
+    loaded: list[Plugin] = []
+    failures: list[PluginFailure] = []
+    for source in _find_sources(extra_modules):
+        try:
+            module = source.load()
+            host.register(module, name=source.module)
+            _check_hooks(host, source)
+            specs = tuple(_call_hook(host, module))
+        except PluginError:
+            raise
+        except (Exception, SystemExit) as error:  # a stranger's code: whatever it raises is its own
+            reason = f"{type(error).__name__}: {error}"
+            failures.append(
+                PluginFailure(source.name, source.module, reason, traceback.format_exc())
+            )
+        else:
+            loaded.append(Plugin(source.name, source.version, source.module, specs))
+    _check_clashes(loaded)
+    return Plugins(tuple(loaded), tuple(failures))
+
+
+def _find_sources(extra_modules: Iterable[str]) -> list[_Source]:
+    found = sorted(entry_points(group=PROJECT), key=lambda point: point.value)
+    sources = [
+        _Source(
+            name=point.dist.name if point.dist else point.name,
+            version=point.dist.version if point.dist else "",
+            module=point.value,
+            entry_point=point,
+        )
+        for point in found
+    ]
+    return sources + [_Source(name, "", name) for name in extra_modules]
+
+
+def _check_hooks(host: pluggy.PluginManager, source: _Source) -> None:
+    try:
+        host.check_pending()
+    except pluggy.PluginValidationError as error:
+        known = [name for name in vars(LoupetteHooks) if name.startswith(PROJECT)]
+        written = str(error).split("'")[1] if "'" in str(error) else ""
+        nearest = difflib.get_close_matches(written, known, n=1, cutoff=0.0)
+        raise PluginError(
+            f"plugin {source.name} ({source.module}) implements the hook {written!r}, which does"
+            f" not exist; the engine knows {', '.join(known)}: rename it to {nearest[0]!r}"
+        ) from error
+
+
+def _call_hook(host: pluggy.PluginManager, module: ModuleType) -> Iterable[SolverSpec]:
+    for implementation in host.hook.loupette_solvers.get_hookimpls():
+        if implementation.plugin is module:
+            for spec in cast(Iterable[SolverSpec], implementation.function()):
+                _check_spec(spec)
+                yield spec
+
+
+def _check_spec(spec: object) -> None:
+    if not isinstance(spec, SolverSpec):
+        raise TypeError(f"loupette_solvers must give SolverSpec, not {type(spec).__name__}")
+    if isinstance(spec.type_id, bool) or not isinstance(spec.type_id, int) or spec.type_id < 1:
+        raise ValueError(f"type_id must be a positive integer, not {spec.type_id!r}")
+    if to_micros(spec.price) < 0:
+        raise ValueError(f"the price of type {spec.type_id} is negative")
+    if not all(isinstance(option, Option) for option in spec.options):
+        raise TypeError(f"options of type {spec.type_id} must be loupette.plugin.Option")
+    if not callable(spec.load) or not callable(spec.sample):
+        raise TypeError(f"load and sample of type {spec.type_id} must be callable")
+
+
+def _check_clashes(plugins: Iterable[Plugin]) -> None:
+    owners: dict[int, str] = {}
+    for plugin in plugins:
+        for spec in plugin.specs:
+            if spec.type_id in owners:
+                raise PluginError(
+                    f"type {spec.type_id} is offered by {owners[spec.type_id]} and by"
+                    f" {plugin.name}; uninstall one, or ask its author for another ID"
+                )
+            owners[spec.type_id] = plugin.name

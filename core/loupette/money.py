@@ -1,0 +1,25 @@
+"""Yuan at the edges, integer micro-yuan inside: ¥0.0010 is 1000."""
+
+from decimal import Decimal
+
+MICROS_PER_YUAN = 1_000_000
+
+
+def to_micros(yuan: Decimal) -> int:
+    """Convert an amount in yuan exactly.
+
+    Raises:
+        ValueError: not finite, or finer than a micro-yuan.
+    """
+    if not yuan.is_finite():
+        raise ValueError(f"{yuan} is no amount")
+    micros = yuan * MICROS_PER_YUAN
+    if micros != micros.to_integral_value():
+        raise ValueError(f"{yuan} has more than six decimals")
+    return int(micros)
+
+
+def to_yuan(micros: int) -> Decimal:
+    """Convert micro-yuan exactly; at least two decimals, as people write money."""
+    yuan = (Decimal(micros) / MICROS_PER_YUAN).normalize()
+    return yuan.quantize(Decimal("0.01")) if yuan == yuan.quantize(Decimal("0.01")) else yuan

@@ -1,0 +1,92 @@
+"""Environment and defaults, read once into one frozen value."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from loupette.errors import SettingsError
+
+PREFIX = "LOUPETTE_"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one server runs; each field is the environment variable ``LOUPETTE_<FIELD>``.
+
+    Attributes:
+        database: SQLite file with keys, balances and logs.
+        registry: which types are served; without the file, every installed one at its own price.
+        workers: solver processes.
+        max_in_flight: requests being read or solved at once; more are answered 429.
+        max_body_bytes: larger bodies are refused unread.
+        body_timeout_s: a sender slower than this is cut off.
+        always_200: HTTP status 200 whatever the body's code, for proxies that eat error bodies.
+        plugins: modules to load beside the installed plugins, comma separated.
+    """
+
+    database: Path = Path("loupette.db")
+    registry: Path = Path("registry.toml")
+    workers: int = max(1, os.cpu_count() or 1)
+    max_in_flight: int = 128
+    max_body_bytes: int = 12 * 1024 * 1024
+    body_timeout_s: float = 10.0
+    always_200: bool = False
+    plugins: tuple[str, ...] = ()
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Read ``LOUPETTE_*``.
+
+        Raises:
+            SettingsError: a value that cannot be used, or a name that is no setting.
+        """
+        parsers = {field.name: _PARSERS[field.type] for field in fields(cls)}
+        values: dict[str, Any] = {}
+        for variable, text in environment.items():
+            name = variable.removeprefix(PREFIX).lower()
+            if not variable.startswith(PREFIX):
+                continue
+            if name not in parsers:
+                known = ", ".join(PREFIX + field.upper() for field in parsers)
+                raise SettingsError(f"{variable} is no setting; there are {known}")
+            try:
+                values[name] = parsers[name](text)
+            except ValueError as error:
+                raise SettingsError(f"{variable}={text!r}: {error}") from error
+        return cls(**values)
+
+
+def _parse_positive_int(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError("must be at least 1")
+    return value
+
+
+def _parse_positive_float(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError("must be a positive number")
+    return value
+
+
+def _parse_bool(text: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if text.lower() not in words:
+        raise ValueError("must be 1 or 0")
+    return words[text.lower()]
+
+
+def _parse_names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+_PARSERS: dict[object, Callable[[str], Any]] = {
+    Path: Path,
+    int: _parse_positive_int,
+    float: _parse_positive_float,
+    bool: _parse_bool,
+    tuple[str, ...]: _parse_names,
+}

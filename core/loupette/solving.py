@@ -1,0 +1,77 @@
+"""Load solvers by type ID and ask them; whatever they do becomes one of a few outcomes."""
+
+import logging
+import math
+from collections.abc import Iterable
+
+from loupette.decoding import decode_picture
+from loupette.errors import BadImage, SolverCrashed, Unsolvable
+from loupette.frames import BadInput, Crashed, Read, Refused, Reply, Task, encode
+from loupette.manager import Plugin
+from loupette.plugin import Answer, Challenge, Solver, SolverSpec
+
+_log = logging.getLogger(__name__)
+
+
+class Solvers:
+    """The loaded solvers of one process."""
+
+    def __init__(self, plugins: Iterable[Plugin]) -> None:
+        self._specs = {spec.type_id: spec for plugin in plugins for spec in plugin.specs}
+        self._loaded: dict[int, Solver] = {}
+
+    def warm(self, type_id: int) -> str | None:
+        """Load a type and let it read its own sample; gives why that failed, if it did."""
+        try:
+            sample = self._specs[type_id].sample()
+        except Exception as error:  # a plugin's code: whatever it raises is its own
+            return _describe(error)
+        reply = self.answer(Task(type_id, sample))
+        if isinstance(reply, Read):
+            return None
+        return f"did not read its own sample: {getattr(reply, 'message', reply)}"
+
+    def answer(self, task: Task) -> Reply:
+        """Decode and solve one task; never raises."""
+        try:
+            challenge = Challenge(
+                decode_picture(task.image),
+                decode_picture(task.image2) if task.image2 is not None else None,
+                task.options,
+            )
+            answer = self._solver(task.type_id).solve(challenge)
+            return _checked(answer)
+        except Unsolvable as refusal:
+            return Refused(refusal.reason, refusal.message, dict(refusal.detail))
+        except BadImage as error:
+            return BadInput(error.reason, error.message)
+        except Exception as error:  # a plugin's code: whatever it raises is its own
+            _log.exception("the solver of type %s crashed", task.type_id)
+            return Crashed(_describe(error))
+
+    def _solver(self, type_id: int) -> Solver:
+        if type_id not in self._loaded:
+            self._loaded[type_id] = self._spec(type_id).load()
+        return self._loaded[type_id]
+
+    def _spec(self, type_id: int) -> SolverSpec:
+        if type_id not in self._specs:
+            raise SolverCrashed(f"no loaded plugin reads type {type_id}")
+        return self._specs[type_id]
+
+
+def _checked(answer: object) -> Read:
+    if not isinstance(answer, Answer):
+        raise TypeError(f"solve gave {type(answer).__name__}, not Answer")
+    if not isinstance(answer.result, str) or not answer.result:
+        raise TypeError(f"the result must be a non-empty str, not {answer.result!r}")
+    confidence = float(answer.confidence)
+    if not (math.isfinite(confidence) and 0 <= confidence <= 1):
+        raise ValueError(f"the confidence must be within 0 and 1, not {answer.confidence!r}")
+    read = Read(answer.result, confidence, dict(answer.detail))
+    encode(read)  # a detail that is not JSON-ready is the plugin's fault, found here
+    return read
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

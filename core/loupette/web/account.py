@@ -1,0 +1,159 @@
+"""What a key may see and say of its own account: balance, logs, reports."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from loupette.errors import BadField, MissingField, UnknownLog
+from loupette.money import to_yuan
+from loupette.store import logs
+from loupette.store.logs import LogRecord, format_log_id, parse_log_id
+from loupette.web.body import parse_body, read_body
+from loupette.web.responses import SUCCESS, render, respond
+from loupette.web.service import Service, caller_of, service_of
+
+_PAGE = 50
+_LARGEST_PAGE = 500
+_VERDICTS = ("correct", "wrong")
+
+
+async def balance(request: Request) -> Response:
+    """GET /api/v1/balance: as committed; what is held for requests in flight is not yet off."""
+    service, key = service_of(request), caller_of(request)
+    headers = service.count(key)
+    data = {"balance": to_yuan(key.balance_micros), "currency": "CNY", "account": key.account_name}
+    return _reply(service, data, headers)
+
+
+async def list_logs(request: Request) -> Response:
+    """GET /api/v1/logs: the account's own requests, newest first.
+
+    Query: limit, before (a log_id, from `next`), since and until (Unix seconds or ISO 8601),
+    type, outcome ("ok" or an error's reason).
+    """
+    service, key = service_of(request), caller_of(request)
+    headers = service.count(key)
+    query = request.query_params
+    _check_names(query, ("limit", "before", "since", "until", "type", "outcome"))
+    limit = _integer(query, "limit", _PAGE, 1, _LARGEST_PAGE) or _PAGE
+    found = logs.query(
+        service.engine.database.reader,
+        key.account_id,
+        before=_log_id("before", query["before"]) if query.get("before") else None,
+        limit=limit + 1,
+        since_ms=_time_ms(query, "since"),
+        until_ms=_time_ms(query, "until"),
+        type_id=_integer(query, "type", None, 1, 10**9),
+        outcome=query.get("outcome") or None,
+    )
+    page = found[:limit]
+    more = format_log_id(page[-1].id) if len(found) > limit else None
+    return _reply(service, {"logs": [describe_log(log) for log in page], "next": more}, headers)
+
+
+async def one_log(request: Request) -> Response:
+    """GET /api/v1/logs/{log_id}."""
+    service, key = service_of(request), caller_of(request)
+    headers = service.count(key)
+    text = request.path_params["log_id"]
+    log_id = parse_log_id(text)
+    found = log_id and logs.get(service.engine.database.reader, key.account_id, log_id)
+    if not found:
+        raise UnknownLog(f"this account has no log {text[:40]}")
+    return _reply(service, describe_log(found), headers)
+
+
+async def report(request: Request) -> Response:
+    """POST /api/v1/report: say whether an answer was right; refunds as the operator decides."""
+    service, key = service_of(request), caller_of(request)
+    headers = service.count(key)
+    body = await read_body(request, max_bytes=16_384, timeout_s=service.settings.body_timeout_s)
+    fields = await parse_body(body, request.headers)
+    log_id = _log_id("log_id", _text(fields, "log_id"))
+    verdict = _text(fields, "verdict")
+    if verdict not in _VERDICTS:
+        raise BadField(f"verdict must be one of {', '.join(_VERDICTS)}")
+    true_answer = _text(fields, "answer") if fields.get("answer") is not None else None
+    done = await service.engine.report(
+        key.account_id, log_id, verdict=verdict, true_answer=true_answer
+    )
+    data = {
+        "log_id": format_log_id(log_id),
+        "verdict": verdict,
+        "refunded": to_yuan(done.refund_micros),
+        "balance": to_yuan(done.balance_micros),
+    }
+    return _reply(service, data, headers)
+
+
+def describe_log(log: LogRecord) -> dict[str, object]:
+    """One log entry as JSON."""
+    return {
+        "log_id": format_log_id(log.id),
+        "time": log.created_ms // 1000,
+        "type": log.type_id,
+        "code": log.code,
+        "outcome": log.outcome,
+        "result": log.answer,
+        "confidence": log.confidence,
+        "cost": to_yuan(log.cost_micros),
+        "response_time": log.response_ms,
+        "verdict": log.verdict,
+        "refunded": to_yuan(log.refund_micros),
+        "detail": log.detail,
+    }
+
+
+def _reply(service: Service, data: Mapping[str, object], headers: Mapping[str, str]) -> Response:
+    body = render(200, SUCCESS, data)
+    return respond(200, body, always_200=service.settings.always_200, headers=headers)
+
+
+def _check_names(query: Mapping[str, str], known: tuple[str, ...]) -> None:
+    for name in query:
+        if name not in known:
+            raise BadField(f"no parameter is called {name[:40]!r}; there are {', '.join(known)}")
+
+
+def _integer(
+    query: Mapping[str, str], name: str, default: int | None, low: int, high: int
+) -> int | None:
+    text = query.get(name)
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 12 and low <= int(text) <= high):
+        raise BadField(f"{name} must be an integer within {low} and {high}")
+    return int(text)
+
+
+def _time_ms(query: Mapping[str, str], name: str) -> int | None:
+    text = query.get(name)
+    if not text:
+        return None
+    if text.isascii() and text.isdigit() and len(text) < 12:
+        return int(text) * 1000
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadField(f"{name} must be Unix seconds or an ISO 8601 time") from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000)
+
+
+def _text(fields: Mapping[str, object], name: str) -> str:
+    value = fields.get(name)
+    if value is None or value == "":
+        raise MissingField(f"{name} is required")
+    if not isinstance(value, str) or len(value) > 256:
+        raise BadField(f"{name} must be a text of at most 256 characters")
+    return value
+
+
+def _log_id(name: str, text: str) -> int:
+    log_id = parse_log_id(text)
+    if log_id is None:
+        raise BadField(f"{name} must be a log ID such as LOG20241101000001")
+    return log_id

@@ -1,0 +1,96 @@
+"""The Starlette application: routes, error replies, and what lives as long as the server."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from loupette.engine import Engine
+from loupette.errors import InternalError, LoupetteError, MethodNotAllowed, NotFound
+from loupette.manager import load_plugins
+from loupette.pool import WorkerPool
+from loupette.registry import build_catalogue
+from loupette.settings import Settings
+from loupette.store.database import Database
+from loupette.web import account, health, types
+from loupette.web.responses import code_and_msg, describe, error_headers, render, respond
+from loupette.web.service import Service
+from loupette.web.solve import solve
+
+_log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings) -> Starlette:
+    """Make the application; plugins, database and workers are opened by its lifespan.
+
+    Args:
+        settings: how this server runs.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        plugins = load_plugins(settings.plugins)
+        for failure in plugins.failures:
+            _log.error("plugin %s did not load: %s", failure.name, failure.reason)
+        catalogue = build_catalogue(plugins.loaded, settings.registry)
+        with Database.open(settings.database, exclusive=True) as database:
+            pool = WorkerPool(
+                settings.workers, type_ids=list(catalogue.types), modules=settings.plugins
+            )
+            pool.start()
+            try:
+                app.state.service = Service(settings, Engine(catalogue, database, pool))
+                yield
+            finally:
+                await pool.close()
+
+    async def reply_error(request: Request, error: Exception) -> Response:
+        known = _known_error(request, error)
+        code, msg = code_and_msg(known)
+        return respond(
+            code,
+            render(code, msg, {}, error=describe(known)),
+            always_200=settings.always_200,
+            headers=error_headers(known) | dict(getattr(error, "headers", None) or {}),
+        )
+
+    return Starlette(
+        routes=[
+            Route("/", _to_types),
+            Route("/api/v1/captcha.php", solve, methods=["POST"]),
+            Route("/api/v1/balance", account.balance),
+            Route("/api/v1/logs", account.list_logs),
+            Route("/api/v1/logs/{log_id}", account.one_log),
+            Route("/api/v1/report", account.report, methods=["POST"]),
+            Route("/api/v1/types", types.types_json),
+            Route("/types", types.types),
+            Route("/types/{type_id:int}/sample", types.sample),
+            Route("/livez", health.livez),
+            Route("/readyz", health.readyz),
+        ],
+        exception_handlers={
+            LoupetteError: reply_error,
+            HTTPException: reply_error,
+            Exception: reply_error,
+        },
+        lifespan=lifespan,
+    )
+
+
+async def _to_types(request: Request) -> Response:
+    return RedirectResponse("/types")
+
+
+def _known_error(request: Request, error: Exception) -> LoupetteError:
+    if isinstance(error, LoupetteError):
+        return error
+    if isinstance(error, HTTPException) and error.status_code == 404:
+        return NotFound(f"there is no {request.url.path[:80]}")
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        return MethodNotAllowed(f"{request.url.path[:80]} does not take {request.method}")
+    return InternalError("the server's log has the reason")

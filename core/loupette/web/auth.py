@@ -1,0 +1,43 @@
+"""Who is calling: X-API-Key or the body's api_key -> a key that may call."""
+
+import sqlite3
+
+from starlette.requests import HTTPConnection
+
+from loupette.errors import KeyDisabled, Unauthenticated
+from loupette.store.keys import KeyRecord, find_key
+
+HEADER = "x-api-key"
+
+
+def header_key(request: HTTPConnection) -> str | None:
+    """The key in the header, if any."""
+    return request.headers.get(HEADER) or None
+
+
+def one_key(in_header: str | None, in_body: str | None) -> str:
+    """The key of a request that may name it twice.
+
+    Raises:
+        Unauthenticated: none, or two different ones.
+    """
+    if in_header and in_body and in_header != in_body:
+        raise Unauthenticated("X-API-Key and the body's api_key differ; send one of them")
+    if not (secret := in_header or in_body):
+        raise Unauthenticated("send an API key: header X-API-Key, or api_key in the body")
+    return secret
+
+
+def authenticate(reader: sqlite3.Connection, secret: str) -> KeyRecord:
+    """Find an enabled key.
+
+    Raises:
+        Unauthenticated: unknown.
+        KeyDisabled: the key or its account is disabled.
+    """
+    key = find_key(reader, secret)
+    if key is None:
+        raise Unauthenticated("this API key is unknown")
+    if key.is_disabled:
+        raise KeyDisabled("this API key or its account is disabled")
+    return key

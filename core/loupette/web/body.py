@@ -1,0 +1,225 @@
+"""A request's body: read within limits, parsed as JSON or as a form, fields checked."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from typing import TypeAlias
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from loupette.decoding import decode_base64
+from loupette.engine import Posted
+from loupette.errors import (
+    BadField,
+    BodyTooLarge,
+    ClientGone,
+    EmptyBody,
+    MissingField,
+    NotJson,
+    NotUtf8,
+    SlowBody,
+    UnsupportedContentType,
+)
+
+Fields: TypeAlias = Mapping[str, object]
+
+_MOST_FIELDS = 32
+
+
+async def read_body(request: Request, *, max_bytes: int, timeout_s: float) -> bytes:
+    """Read a body to its end.
+
+    Raises:
+        BodyTooLarge: announced or found to be over the limit.
+        SlowBody: not complete in time.
+        ClientGone: the sender hung up first.
+    """
+    announced = request.headers.get("content-length", "0")
+    if announced.isdigit() and int(announced) > max_bytes:
+        raise BodyTooLarge(f"the body has {announced} bytes, at most {max_bytes} are taken")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(timeout_s):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > max_bytes:
+                    raise BodyTooLarge(f"the body may have {max_bytes} bytes")
+    except TimeoutError:
+        raise SlowBody(f"the body was not complete within {timeout_s:g} s") from None
+    except ClientDisconnect:
+        raise ClientGone("the client hung up while sending") from None
+    return bytes(body)
+
+
+async def parse_body(body: bytes, headers: Headers) -> Fields:
+    """Parse JSON, a urlencoded form or a multipart form into fields.
+
+    JSON sent under curl's default form type, or under none, is taken as JSON.
+
+    Raises:
+        EmptyBody, NotUtf8, NotJson, UnsupportedContentType: each says what was expected.
+    """
+    if not body.strip():
+        raise EmptyBody("post a JSON object with api_key, image and type")
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return await _parse_multipart(body, headers)
+    looks_like_json = body.lstrip()[:1] == b"{"
+    if kind.endswith(("/json", "+json")) or (looks_like_json and kind in ("", _FORM)):
+        return _parse_json(body)
+    if kind == _FORM:
+        return _parse_form(body)
+    raise UnsupportedContentType(
+        f"{kind or 'no content type'} is not taken; send application/json, {_FORM}"
+        " or multipart/form-data"
+    )
+
+
+_FORM = "application/x-www-form-urlencoded"
+
+
+def _parse_json(body: bytes) -> Fields:
+    try:
+        fields = msgspec.json.decode(body)
+    except UnicodeDecodeError as error:
+        raise NotUtf8(f"byte {error.start} is not UTF-8") from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        _check_utf8(body)
+        raise NotJson(str(error)) from error
+    if not isinstance(fields, dict):
+        raise NotJson(f"the body must be a JSON object, not {type(fields).__name__}")
+    return fields
+
+
+def _check_utf8(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise NotUtf8(f"byte {error.start} is not UTF-8") from error
+
+
+def _parse_form(body: bytes) -> Fields:
+    try:
+        pairs = parse_qsl(
+            _check_utf8(body), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
+        )
+    except UnicodeDecodeError as error:
+        raise NotUtf8("a percent-encoded field is not UTF-8") from error
+    except ValueError as error:
+        raise BadField(f"a form may have {_MOST_FIELDS} fields") from error
+    # Senders that do not encode base64's "+" have it arrive as a blank.
+    fields = {name: v.replace(" ", "+") if name in _IMAGES else v for name, v in pairs}
+    return _unpack_form(fields)
+
+
+async def _parse_multipart(body: bytes, headers: Headers) -> Fields:
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    parser = MultiPartParser(
+        headers, stream(), max_files=4, max_fields=_MOST_FIELDS, max_part_size=len(body)
+    )
+    try:
+        form = await parser.parse()
+    except (MultiPartException, KeyError) as error:
+        raise UnsupportedContentType(f"the multipart body cannot be parsed: {error}") from error
+    except UnicodeDecodeError as error:
+        raise NotUtf8("a form field is not UTF-8") from error
+    try:
+        return _unpack_form(
+            {
+                name: await value.read() if isinstance(value, UploadFile) else value
+                for name, value in form.items()
+            }
+        )
+    finally:
+        await form.close()
+
+
+def _unpack_form(form: Mapping[str, str | bytes]) -> Fields:
+    """A form knows text only: give `type` and `options` the kinds they have in JSON."""
+    fields: dict[str, object] = dict(form)
+    type_id = fields.get("type")
+    if isinstance(type_id, str) and type_id.isascii() and type_id.isdigit() and len(type_id) < 10:
+        fields["type"] = int(type_id)
+    options = fields.get("options")
+    if isinstance(options, str):
+        try:
+            fields["options"] = msgspec.json.decode(options) if options else {}
+        except msgspec.DecodeError as error:
+            raise BadField(f"options must be a JSON object: {error}") from error
+    return fields
+
+
+_IMAGES = ("image", "image2", "slide_image")
+
+
+def api_key_in(fields: Fields) -> str | None:
+    """The body's api_key.
+
+    Raises:
+        BadField: it is no text.
+    """
+    key = fields.get("api_key")
+    if key is not None and not isinstance(key, str):
+        raise BadField("api_key must be a text")
+    return key or None
+
+
+def type_id_in(fields: Fields) -> int:
+    """The type ID.
+
+    Raises:
+        MissingField: absent.
+        BadField: not a positive integer.
+    """
+    type_id = fields.get("type")
+    if type_id is None or type_id == "":
+        raise MissingField("type is required: an integer type ID, see /types")
+    if isinstance(type_id, bool) or not isinstance(type_id, int):
+        raise BadField(f"type must be an integer, not {_name_kind(type_id)}")
+    if type_id < 1:
+        raise BadField(f"type must be a positive integer, not {type_id}")
+    return type_id
+
+
+def posted_in(fields: Fields) -> Posted:
+    """The whole request.
+
+    Raises:
+        MissingField, BadField, BadBase64, ImageTooLarge: naming the field.
+    """
+    type_id = type_id_in(fields)
+    image = _image(fields, "image")
+    if image is None:
+        raise MissingField("image is required: the picture's bytes as base64")
+    options = fields.get("options")
+    if options is not None and not isinstance(options, dict):
+        raise BadField(f"options must be an object, not {_name_kind(options)}")
+    return Posted(type_id, image, _second_image(fields), options or {})
+
+
+def _second_image(fields: Fields) -> bytes | None:
+    image2, alias = _image(fields, "image2"), _image(fields, "slide_image")
+    if image2 is not None and alias is not None and image2 != alias:
+        raise BadField("image2 and slide_image are two names of one field; they differ")
+    return image2 if image2 is not None else alias
+
+
+def _image(fields: Fields, name: str) -> bytes | None:
+    value = fields.get(name)
+    if value is None or value in ("", b""):
+        return None
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise BadField(f"{name} must be a text of base64, not {_name_kind(value)}")
+    return decode_base64(value)
+
+
+def _name_kind(value: object) -> str:
+    names = {str: "a text", bool: "a boolean", int: "an integer", float: "a float", list: "a list"}
+    return names.get(type(value), "an object")

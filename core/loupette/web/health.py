@@ -1,0 +1,29 @@
+"""/livez: the process answers. /readyz: it can solve."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from loupette.web.responses import SUCCESS, render, respond
+from loupette.web.service import service_of
+
+
+async def livez(request: Request) -> Response:
+    """Always 200 while the event loop turns."""
+    always_200 = service_of(request).settings.always_200
+    return respond(200, render(200, SUCCESS, {"status": "alive"}), always_200=always_200)
+
+
+async def readyz(request: Request) -> Response:
+    """200 once a solver process has loaded every type and read each one's sample; else 503.
+
+    A probe looks at the HTTP status, so `always_200` does not hold here.
+    """
+    service = service_of(request)
+    pool, served = service.engine.pool, service.engine.catalogue.types
+    types = {
+        str(type_id): pool.failures.get(type_id, "ready" if pool.is_ready else "starting")
+        for type_id in served
+    }
+    code = 200 if pool.is_ready and not pool.failures else 503
+    msg = SUCCESS if code == 200 else "服务尚未就绪"
+    return respond(code, render(code, msg, {"types": types}), always_200=False)

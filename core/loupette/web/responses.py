@@ -1,0 +1,111 @@
+"""One shape for every reply, and the one table from errors to documented codes."""
+
+import time
+from collections.abc import Mapping
+
+import msgspec
+from starlette.responses import Response
+
+from loupette.engine import Outcome
+from loupette.errors import (
+    BadImage,
+    BadRequest,
+    CallerError,
+    ClientGone,
+    InsufficientBalance,
+    InternalError,
+    LoupetteError,
+    MethodNotAllowed,
+    NotFound,
+    OperatorError,
+    RateLimited,
+    ReportRefused,
+    SolverError,
+    Unauthenticated,
+    Unsolvable,
+)
+from loupette.money import to_yuan
+from loupette.store.logs import format_log_id
+
+CODES: Mapping[type[LoupetteError], tuple[int, str]] = {
+    BadRequest: (400, "参数错误"),
+    BadImage: (400, "参数错误"),
+    ReportRefused: (400, "参数错误"),
+    CallerError: (400, "参数错误"),
+    Unsolvable: (400, "识别失败"),
+    Unauthenticated: (401, "认证失败"),
+    InsufficientBalance: (402, "余额不足"),
+    NotFound: (404, "未找到"),
+    MethodNotAllowed: (405, "请求方法不允许"),
+    RateLimited: (429, "请求过于频繁"),
+    ClientGone: (499, "客户端已断开"),
+    SolverError: (500, "服务器错误"),
+    InternalError: (500, "服务器错误"),
+    OperatorError: (500, "服务器错误"),
+    LoupetteError: (500, "服务器错误"),
+}
+"""Error class -> (documented code, documented msg); a class not listed takes its parent's line."""
+
+SOLVED = "识别成功"
+SUCCESS = "请求成功"
+
+encode = msgspec.json.Encoder(decimal_format="number").encode
+"""Decimals become exact JSON numbers, as `cost` and `balance` must be."""
+
+
+def code_and_msg(error: LoupetteError) -> tuple[int, str]:
+    """The documented code and Chinese msg of an error."""
+    return next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
+
+
+def render(code: int, msg: str, data: Mapping[str, object], *, error: object = None) -> bytes:
+    """The body of any reply."""
+    body: dict[str, object] = {"code": code, "msg": msg, "data": data}
+    if error is not None:
+        body["error"] = error
+    return encode(body | {"timestamp": int(time.time())})
+
+
+def describe(error: LoupetteError) -> dict[str, object]:
+    """The `error` object of a failed reply: Chinese title and English facts in one message."""
+    described: dict[str, object] = {
+        "reason": error.reason,
+        "message": f"{error.zh}: {error.message}",
+    }
+    return described | {"detail": error.detail} if error.detail else described
+
+
+def render_outcome(outcome: Outcome) -> tuple[int, bytes]:
+    """Code and body of a recognition, answered or not, as documented."""
+    data: dict[str, object] = {
+        "log_id": format_log_id(outcome.log_id),
+        "cost": to_yuan(outcome.cost_micros),
+        "balance": to_yuan(outcome.balance_micros),
+        "response_time": outcome.response_ms,
+    }
+    if outcome.error is not None:
+        code, msg = code_and_msg(outcome.error)
+        return code, render(code, msg, data, error=describe(outcome.error))
+    assert outcome.answer is not None
+    data = {"result": outcome.answer.result, **data, "group_name": outcome.type_name}
+    detail = {"confidence": round(outcome.answer.confidence, 4), **outcome.answer.detail}
+    return 200, render(200, SOLVED, data | {"detail": detail})
+
+
+def respond(
+    code: int, body: bytes, *, always_200: bool, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A response whose HTTP status is the body's code, unless a proxy needs 200 always."""
+    return Response(
+        body,
+        status_code=200 if always_200 else code,
+        media_type="application/json",
+        headers=dict(headers or {}),
+    )
+
+
+def error_headers(error: LoupetteError) -> dict[str, str]:
+    """Headers that belong to an error: when to come again."""
+    if isinstance(error, RateLimited):
+        return {"Retry-After": str(max(1, round(error.retry_after_s + 0.5)))}
+    return {}

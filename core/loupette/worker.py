@@ -1,0 +1,54 @@
+"""A solver process: ``python -m loupette.worker FD TYPES [MODULES]``, started by the pool.
+
+It owns no key, no balance and no database: bytes in, answers out, until the server hangs up.
+"""
+
+import signal
+import socket
+import sys
+
+from loupette.frames import LENGTH, Ready, decode_task, encode
+from loupette.manager import load_plugins
+from loupette.solving import Solvers
+
+
+def main(arguments: list[str]) -> None:
+    """Serve tasks from an inherited socket until it closes.
+
+    Args:
+        arguments: the socket's descriptor; type IDs and extra modules, each comma separated.
+    """
+    # Ctrl-C goes to the whole process group; the server ends its workers itself, after draining.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    descriptor, types, modules = arguments
+    with socket.socket(fileno=int(descriptor)) as server:
+        solvers = Solvers(load_plugins(_split(modules)).loaded)
+        reasons = {int(type_id): solvers.warm(int(type_id)) for type_id in _split(types)}
+        failures = {type_id: reason for type_id, reason in reasons.items() if reason is not None}
+        server.sendall(encode(Ready(failures)))
+        while body := _receive(server):
+            server.sendall(encode(solvers.answer(decode_task(body))))
+
+
+def _split(text: str) -> list[str]:
+    return [part for part in text.split(",") if part]
+
+
+def _receive(server: socket.socket) -> bytes:
+    """One frame's body; empty when the server has hung up."""
+    head = _receive_exactly(server, LENGTH.size)
+    return _receive_exactly(server, LENGTH.unpack(head)[0]) if head else b""
+
+
+def _receive_exactly(server: socket.socket, count: int) -> bytes:
+    received = bytearray()
+    while len(received) < count:
+        chunk = server.recv(count - len(received))
+        if not chunk:
+            return b""
+        received += chunk
+    return bytes(received)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

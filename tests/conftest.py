@@ -1,0 +1,102 @@
+"""Fixtures: a settings value over fakes, a running app in process, an account with money."""
+
+import base64
+import os
+import sys
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+TESTS = Path(__file__).parent
+sys.path.insert(0, str(TESTS))
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(TESTS), os.getenv("PYTHONPATH")]))
+
+import fakes  # noqa: E402  # found by name in worker processes too, hence the path above
+
+from loupette.money import to_micros  # noqa: E402
+from loupette.settings import Settings  # noqa: E402
+from loupette.store.database import Database  # noqa: E402
+from loupette.store.keys import create_key  # noqa: E402
+from loupette.store.ledger import topup  # noqa: E402
+from loupette.web.app import create_app  # noqa: E402
+
+REGISTRY = "\n".join(
+    f"[types.{type_id}]\nprice = 0.01\ndeadline_s = {1 if type_id == fakes.SLOW else 20}\n"
+    for type_id in range(fakes.ECHO, fakes.CLOSED + 1)
+)
+
+
+@pytest.fixture(scope="session")
+def make_settings() -> Callable[..., Settings]:
+    def make(folder: Path, registry: str = REGISTRY, **changes: object) -> Settings:
+        (folder / "registry.toml").write_text(registry, encoding="utf-8")
+        values: dict[str, object] = {
+            "database": folder / "test.db",
+            "registry": folder / "registry.toml",
+            "workers": 2,
+            "plugins": ("fakes",),
+        }
+        return Settings(**(values | changes))  # type: ignore[arg-type]  # checked by use
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def settings(
+    tmp_path_factory: pytest.TempPathFactory, make_settings: Callable[..., Settings]
+) -> Settings:
+    return make_settings(tmp_path_factory.mktemp("server"))
+
+
+@pytest.fixture(scope="module")
+def client(settings: Settings) -> Iterator[TestClient]:
+    """A server with all fakes; one for a whole module, since its workers take time to start."""
+    with TestClient(create_app(settings), raise_server_exceptions=False) as running:
+        yield running
+
+
+@pytest.fixture
+def new_key(settings: Settings) -> Callable[..., str]:
+    """Makes a key of a fresh account on the running server's database."""
+
+    def make(balance: str = "100", *, rate: float = 1000, account: str | None = None) -> str:
+        return issue_key(settings.database, balance, rate=rate, account=account)
+
+    return make
+
+
+def issue_key(
+    path: Path, balance: str = "100", *, rate: float = 1000, account: str | None = None
+) -> str:
+    name = account or f"account-{os.urandom(6).hex()}"
+    with Database.open(path) as database:
+        key = create_key(database, name, rate=rate, now_ms=0)
+        if Decimal(balance):
+            topup(database, name, to_micros(Decimal(balance)), now_ms=0)
+    return key.secret
+
+
+@pytest.fixture
+def post(client: TestClient, new_key: Callable[..., str]) -> Callable[..., object]:
+    """Posts one JSON request with a fresh rich key."""
+
+    def send(
+        type_id: object = fakes.ECHO,
+        *,
+        key: str | None = None,
+        image: bytes | str | None = None,
+        headers: dict[str, str] | None = None,
+        **fields: object,
+    ) -> object:
+        data = fakes.draw_png() if image is None else image
+        text = base64.b64encode(data).decode() if isinstance(data, bytes) else data
+        return client.post(
+            "/api/v1/captcha.php",
+            headers={"X-API-Key": key or new_key(), **(headers or {})},
+            json={"image": text, "type": type_id, **fields},
+        )
+
+    return send
