@@ -1,0 +1,166 @@
+"""Finding the best valid expression in what the recogniser saw: CTC prefix search in a grammar."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from loupette_arith.expression import ExpressionError, evaluate
+from loupette_arith.grammar import DRAWN, START, Grammar, State, canonical
+
+ALIKE = (("-", "一"),)
+"""Characters that look the same: each counts for the other, by `_ALIKE_WEIGHT`, and mostly the
+grammar tells which is meant."""
+
+_ALIKE_WEIGHT = 0.2
+
+_BLANK = "\0"
+
+_NEGLIGIBLE = 1e-4
+"""Classes below this share of a step's likeliest one are passed over."""
+
+_CLASSES = 8
+"""Most classes looked at in one step; with the limit above it bounds the time of a noisy image."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One value that an image may show.
+
+    Attributes:
+        value: the value.
+        expression: the likeliest expression with that value, in the recogniser's characters.
+        probability: 0..1, of all the texts that the recogniser deems possible.
+        share: 0..1, of those that are expressions.
+    """
+
+    value: Fraction
+    expression: str
+    probability: float
+    share: float
+
+
+@dataclass(slots=True)
+class _Prefix:
+    """Probability of one text so far, by whether its last step was blank."""
+
+    state: State
+    blank: float = 0.0
+    char: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return self.blank + self.char
+
+
+_Beam: TypeAlias = dict[str, _Prefix]
+
+
+class ExpressionDecoder:
+    """Prefix beam search that keeps only what can still become an expression.
+
+    Args:
+        alphabet: one character for each class but the blank, in class order.
+        blank: index of the blank class.
+        grammar: what counts as an expression.
+        beam: texts kept after each step.
+    """
+
+    def __init__(
+        self, alphabet: str, *, blank: int = 0, grammar: Grammar = DRAWN, beam: int = 16
+    ) -> None:
+        self._chars = (*alphabet[:blank], _BLANK, *alphabet[blank:])
+        self._grammar = grammar
+        self._width = beam
+        # The same few thousand moves come up all the time.
+        self._step = lru_cache(maxsize=65536)(self._move)
+
+    def _move(self, state: State, char: str) -> State | None:
+        return self._grammar.step(state, canonical(char))
+
+    def read(self, log_probs: npt.NDArray[np.float32]) -> list[Reading]:
+        """Find the values that the image may show.
+
+        Args:
+            log_probs: float32, (time, classes), natural logarithms that sum to one over classes.
+
+        Returns:
+            The readings, likeliest first; empty if no expression is possible.
+        """
+        beam, scale = self._search(log_probs)
+        complete = {t: p.total for t, p in beam.items() if self._grammar.is_complete(p.state)}
+        return _by_value(complete, self._grammar, scale)
+
+    def _search(self, log_probs: npt.NDArray[np.float32]) -> tuple[_Beam, float]:
+        """The last beam, and the factor that makes its numbers probabilities."""
+        probs = self._join_alike(np.exp(log_probs.astype(np.float64)))
+        peaks = probs.max(axis=1)
+        beam: _Beam = {"": _Prefix(START, blank=1.0)}
+        # Each step is scaled to its peak, so that long inputs do not underflow.
+        for step in probs / peaks[:, None]:
+            beam = self._prune(self._extend(beam, self._likely(step)))
+        return beam, float(np.prod(peaks))
+
+    def _likely(self, step: npt.NDArray[np.float64]) -> dict[str, float]:
+        classes = np.flatnonzero(step > _NEGLIGIBLE)
+        if len(classes) > _CLASSES:
+            classes = np.argpartition(-step, _CLASSES)[:_CLASSES]
+        return {
+            self._chars[c]: p for c, p in zip(classes.tolist(), step[classes].tolist(), strict=True)
+        }
+
+    def _join_alike(self, probs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        joined = probs.copy()
+        for pair in ALIKE:
+            if set(pair) <= set(self._chars):
+                one, other = map(self._chars.index, pair)
+                joined[:, one] += _ALIKE_WEIGHT * probs[:, other]
+                joined[:, other] += _ALIKE_WEIGHT * probs[:, one]
+        return joined
+
+    def _extend(self, beam: _Beam, seen: dict[str, float]) -> _Beam:
+        p_blank = seen.pop(_BLANK, 0.0)
+        # What a whole beam outweighs this much would be pruned, or lost in the sums.
+        least = 1e-6 * max(prefix.total for prefix in beam.values())
+        longer: _Beam = {}
+        for text, prefix in beam.items():
+            last = text[-1:]
+            same = longer.setdefault(text, _Prefix(prefix.state))
+            same.blank += prefix.total * p_blank
+            same.char += prefix.char * seen.get(last, 0.0)
+            for char, p in seen.items():
+                # A repeated character needs a blank between its two steps.
+                gain = p * (prefix.blank if char == last else prefix.total)
+                state = self._step(prefix.state, char) if gain > least else None
+                if state is not None:
+                    longer.setdefault(text + char, _Prefix(state)).char += gain
+        return longer
+
+    def _prune(self, beam: _Beam) -> _Beam:
+        if len(beam) <= self._width:
+            return beam
+        best = sorted(beam.items(), key=lambda item: item[1].total, reverse=True)
+        return dict(best[: self._width])
+
+
+def _by_value(weights: dict[str, float], grammar: Grammar, scale: float) -> list[Reading]:
+    best: dict[Fraction, tuple[float, str]] = {}
+    summed: dict[Fraction, float] = {}
+    for text, weight in weights.items():
+        try:
+            value = evaluate(text, grammar)
+        except ExpressionError:  # it divides by zero
+            continue
+        summed[value] = summed.get(value, 0.0) + weight
+        best[value] = max(best.get(value, (0.0, "")), (weight, text))
+    total = sum(summed.values())
+    readings = [
+        # Characters that look alike were counted for each other, hence the limit.
+        Reading(value, best[value][1], min(1.0, weight * scale), weight / total)
+        for value, weight in summed.items()
+        if weight > 0.0
+    ]
+    return sorted(readings, key=lambda reading: reading.share, reverse=True)
