@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from loupette.errors import (
     ClientGone,
@@ -264,7 +264,8 @@ class Engine:
 async def _unless_gone(reading: Coroutine[None, None, Read], gone: asyncio.Future[None]) -> Read:
     task = asyncio.create_task(reading)
     try:
-        await asyncio.wait([task, gone], return_when=asyncio.FIRST_COMPLETED)
+        both: list[asyncio.Future[Any]] = [task, gone]
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
         raise ClientGone("the client hung up before there was an answer")

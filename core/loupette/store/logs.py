@@ -33,7 +33,6 @@ _SELECT = """
 SELECT l.id, l.account_id, l.key_id, l.created_ms, l.type_id, l.code, l.outcome, l.cost, l.answer,
     l.confidence, l.response_ms, l.detail, l.image_hash, r.verdict, COALESCE(r.refund_micros, 0)
 FROM logs l LEFT JOIN reports r ON r.log_id = l.id
-WHERE l.account_id = ?
 """
 
 
@@ -160,13 +159,13 @@ def insert(connection: sqlite3.Connection, entry: LogEntry) -> None:
 
 def get(reader: sqlite3.Connection, account_id: int, log_id: int) -> LogRecord | None:
     """The account's own log entry; None when it is another's, or nobody's."""
-    row = reader.execute(_SELECT + "AND l.id = ?", (account_id, log_id)).fetchone()
+    row = reader.execute(_SELECT + "WHERE l.account_id = ? AND l.id = ?", (account_id, log_id)).fetchone()
     return None if row is None else _from_row(row)
 
 
 def query(
     reader: sqlite3.Connection,
-    account_id: int,
+    account_id: int | None,
     *,
     before: int | None = None,
     limit: int = 50,
@@ -175,11 +174,11 @@ def query(
     type_id: int | None = None,
     outcome: str | None = None,
 ) -> list[LogRecord]:
-    """One page of an account's log, newest first.
+    """One page of the log, newest first.
 
     Args:
         reader: a connection to read from.
-        account_id: whose log.
+        account_id: whose log; the operator's view of all accounts when None.
         before: the cursor: the last id of the page before, None for the newest page.
         limit: how many entries at most.
         since_ms: only entries of this time or later.
@@ -188,6 +187,7 @@ def query(
         outcome: only ``"ok"``, or only this error's reason.
     """
     terms: list[tuple[str, object]] = [
+        ("l.account_id = ?", account_id),
         ("l.id < ?", _id_bound(before, until_ms)),
         ("l.id >= ?", None if since_ms is None else _day_start(since_ms - _DAY_MS)),
         ("l.created_ms >= ?", since_ms),
@@ -196,11 +196,11 @@ def query(
         ("l.outcome = ?", outcome),
     ]
     used = [(term, value) for term, value in terms if value is not None]
-    where = "".join(f" AND {term}" for term, _ in used)
+    where = " AND ".join(term for term, _ in used) or "TRUE"
     if outcome is not None and outcome != "ok":
         where += " AND l.outcome <> 'ok'"  # said once more, or SQLite leaves the partial index out
-    values = [account_id, *(value for _, value in used), limit]
-    rows = reader.execute(f"{_SELECT}{where} ORDER BY l.id DESC LIMIT ?", values)
+    values = [*(value for _, value in used), limit]
+    rows = reader.execute(f"{_SELECT} WHERE {where} ORDER BY l.id DESC LIMIT ?", values)
     return [_from_row(row) for row in rows]
 
 

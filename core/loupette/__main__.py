@@ -1,0 +1,5 @@
+"""``python -m loupette``."""
+
+from loupette.cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""The ``loupette`` command: one module a command."""

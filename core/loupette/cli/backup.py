@@ -1,0 +1,21 @@
+"""``loupette backup``."""
+
+from pathlib import Path
+
+import click
+
+from loupette.settings import Settings
+from loupette.store import backup as store
+
+
+@click.command()
+@click.argument("target", type=click.Path(path_type=Path))
+@click.pass_obj
+def backup(settings: Settings, target: Path) -> None:
+    r"""Copy the database to TARGET while it is in use, and check the copy.
+
+    \b
+    loupette backup /var/backups/loupette-$(date +%F).db
+    """
+    checked = store.backup(settings.database, target)
+    click.echo(f"{target}: {checked.entries} ledger entries, checked")

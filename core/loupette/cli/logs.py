@@ -1,0 +1,65 @@
+"""``loupette logs``."""
+
+from datetime import UTC, datetime
+
+import click
+
+from loupette.cli.existing import open_existing
+from loupette.cli.output import json_option, print_rows
+from loupette.money import to_yuan
+from loupette.settings import Settings
+from loupette.store import logs as store
+from loupette.store.keys import account_id_of
+from loupette.store.logs import LogRecord, format_log_id, parse_log_id
+
+
+@click.command()
+@click.option("--account", help="Only this account's.")
+@click.option("--type", "type_id", type=int, help="Only this type's.")
+@click.option("--outcome", help='Only "ok", or one reason such as no_text.')
+@click.option("--before", help="Only older than this log ID.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@json_option
+@click.pass_obj
+def logs(
+    settings: Settings,
+    account: str | None,
+    type_id: int | None,
+    outcome: str | None,
+    before: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    r"""Show the newest requests, answered or not.
+
+    \b
+    loupette logs --account shop --outcome ok --limit 10
+    loupette logs --json
+    """
+    before_id = parse_log_id(before) if before else None
+    if before and before_id is None:
+        raise click.BadParameter(f"{before!r} is no log ID", param_hint="--before")
+    with open_existing(settings) as database:
+        found = store.query(
+            database.reader,
+            account_id_of(database.reader, account) if account else None,
+            before=before_id,
+            limit=limit,
+            type_id=type_id,
+            outcome=outcome,
+        )
+    print_rows([_row(log) for log in found], as_json=as_json)
+
+
+def _row(log: LogRecord) -> dict[str, object]:
+    moment = datetime.fromtimestamp(log.created_ms / 1000, tz=UTC)
+    return {
+        "log_id": format_log_id(log.id),
+        "time": moment.isoformat(timespec="seconds"),
+        "type": log.type_id,
+        "outcome": log.outcome,
+        "result": log.answer,
+        "confidence": None if log.confidence is None else round(log.confidence, 3),
+        "cost": to_yuan(log.cost_micros),
+        "ms": log.response_ms,
+    }

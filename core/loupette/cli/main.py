@@ -1,0 +1,57 @@
+"""Joins the commands."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from loupette import __version__
+from loupette.cli.backup import backup
+from loupette.cli.keys import keys
+from loupette.cli.ledger import ledger
+from loupette.cli.logs import logs
+from loupette.cli.plugins import plugins
+from loupette.cli.serve import serve
+from loupette.cli.solve import solve
+from loupette.cli.types import types
+from loupette.errors import LoupetteError
+from loupette.settings import Settings
+
+
+class _Commands(click.Group):
+    """Shows the engine's own errors as one line, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # click's own signature
+        try:
+            return super().invoke(ctx)
+        except LoupetteError as error:
+            raise click.ClickException(error.message) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="loupette")
+@click.option("--database", type=click.Path(path_type=Path), help="SQLite file (loupette.db).")
+@click.option("--registry", type=click.Path(path_type=Path), help="Types served (registry.toml).")
+@click.pass_context
+def main(context: click.Context, database: Path | None, registry: Path | None) -> None:
+    r"""Loupette: a plugin-based captcha recognition engine with a registry.
+
+    \b
+    loupette serve                                 serve the HTTP API
+    loupette keys create shop --balance 100        a new key with ¥100
+    loupette solve captcha.png --type 50200        read one image, no server
+    loupette types                                 what is served, at what price
+
+    Settings come from LOUPETTE_* variables; see docs/operating.md.
+    """
+    settings = Settings.from_environment()
+    context.obj = replace(
+        settings,
+        database=database or settings.database,
+        registry=registry or settings.registry,
+    )
+
+
+for command in (serve, keys, types, plugins, logs, solve, ledger, backup):
+    main.add_command(command)
