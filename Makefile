@@ -1,0 +1,57 @@
+# Every target is a line or two of ordinary commands that also run by hand.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PACKAGES := -e . -e plugins/slider -e plugins/arith -e plugins/alnum
+PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
+
+.PHONY: run test lint format docs bench-accuracy sheets wheels test-wheels clean
+
+run: .venv/served  ## serve on 127.0.0.1:8000; the first start prints a demo key
+	$(BIN)/loupette serve --demo
+
+test: .venv/developed  ## all tests
+	$(BIN)/python -m pytest
+
+lint: .venv/developed  ## style, types, generated parts of the docs
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/cog --check README.md docs/*.md
+
+format: .venv/developed
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: .venv/developed  ## write the generated parts of the docs anew
+	$(BIN)/cog -r README.md docs/*.md
+
+bench-accuracy: .venv/developed  ## make bench-accuracy DATA=folder: every labelled image over HTTP
+	$(BIN)/python bench/accuracy.py $(DATA)
+
+wheels: .venv/developed  ## the four distributions, into dist/
+	rm -rf dist
+	for project in . plugins/slider plugins/arith plugins/alnum; do \
+	  $(BIN)/python -m build --wheel --outdir dist $$project || exit 1; done
+
+test-wheels: wheels  ## install the wheels alone, serve, post one image of each type
+	rm -rf build/wheels && $(PYTHON) -m venv build/wheels
+	build/wheels/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -c constraints.txt dist/*.whl
+	build/wheels/bin/python bench/smoke.py
+
+clean:
+	rm -rf .venv build dist
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Loupette needs Python 3.11")'
+	$(PYTHON) -m venv .venv
+
+.venv/served: .venv/bin/python $(PROJECTS)
+	$(PIP) $(PACKAGES)
+	touch $@
+
+.venv/developed: .venv/bin/python $(PROJECTS) requirements-dev.txt
+	$(PIP) -r requirements-dev.txt
+	touch $@

@@ -1,0 +1,254 @@
+"""Accuracy of the served endpoint on labelled folders, source by source.
+
+``python bench/accuracy.py DATA [--limit N] [--json FILE]`` starts a server of its own on loopback,
+posts every image of ``DATA/text/*`` and ``DATA/slider/*`` as a caller would, and compares with each
+folder's ``labels.csv``. Columns of text: ``file,answer[,expression]`` (an expression: arithmetic,
+compared by value); of slider: ``file,x,y,w,h[,piece_file][,piece_x][,decoys]``. No option is given.
+"""
+
+import argparse
+import csv
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from smoke import LOUPETTE, free_port, wait_until_ready
+
+SLIDER, ARITH, ALNUM = 10200, 50100, 50200
+NEAR_PX, FAR_PX = 3, 5
+
+
+@dataclass(frozen=True)
+class Case:
+    """One labelled image: what to post, and how right a result is (a level for each column)."""
+
+    type_id: int
+    image: Path
+    image2: Path | None
+    judge: Callable[[str], tuple[bool, bool]]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back; `hits` are both False for a refusal."""
+
+    answered: bool
+    hits: tuple[bool, bool]
+    ms: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """One source. Strict and lenient are: exact and case-insensitive; within 3 px and 5 px.
+
+    Attributes:
+        low, high: 95 % Wilson interval of `lenient` (Wilson 1927).
+        precision: lenient hits among those answered.
+    """
+
+    type_id: int
+    source: str
+    n: int
+    strict: float
+    lenient: float
+    low: float
+    high: float
+    answered: float
+    precision: float
+    median_ms: float
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--limit", type=int, help="images per source")
+    parser.add_argument("--json", type=Path, help="write the scores here too")
+    arguments = parser.parse_args()
+    sources = list(find_sources(arguments.data))
+    if not sources:
+        sys.exit(f"no labels.csv under {arguments.data}/text/* or {arguments.data}/slider/*")
+    scores = []
+    with serve() as (url, key), ThreadPoolExecutor(2) as threads:
+        for name, cases in track(sources, description="sources"):
+            chosen = cases[: arguments.limit]
+            replies = list(threads.map(lambda case: post(url, key, case), chosen))
+            scores.append(summarise(name, chosen[0].type_id, replies))
+    print_scores(scores)
+    if arguments.json:
+        arguments.json.write_text(json.dumps([asdict(score) for score in scores], indent=1))
+
+
+def find_sources(data: Path) -> Iterator[tuple[str, list[Case]]]:
+    """Every labelled folder; a slider source once alone, and once with its pieces if it has any."""
+    for folder in sorted(data.glob("text/*/labels.csv")):
+        yield folder.parent.name, [_text_case(folder.parent, row) for row in _rows(folder)]
+    for folder in sorted(data.glob("slider/*/labels.csv")):
+        rows, name = list(_rows(folder)), folder.parent.name
+        yield name, [_slider_case(folder.parent, row, piece=False) for row in rows]
+        with_piece = [row for row in rows if row.get("piece_file")]
+        if with_piece:
+            cases = [_slider_case(folder.parent, row, piece=True) for row in with_piece]
+            yield f"{name} + image2", cases
+
+
+def _rows(labels: Path) -> Iterator[dict[str, str]]:
+    with labels.open(newline="", encoding="utf-8") as file:
+        yield from csv.DictReader(file)
+
+
+def _text_case(folder: Path, row: dict[str, str]) -> Case:
+    truth = row["answer"]
+    if "expression" in row:
+
+        def judge(result: str) -> tuple[bool, bool]:
+            return (result == truth, _same_value(result, truth))
+
+    else:
+
+        def judge(result: str) -> tuple[bool, bool]:
+            return (result == truth, result.casefold() == truth.casefold())
+
+    return Case(ARITH if "expression" in row else ALNUM, folder / row["file"], None, judge)
+
+
+def _same_value(result: str, truth: str) -> bool:
+    try:
+        return Fraction(result) == Fraction(truth)
+    except ValueError:
+        return False
+
+
+def _slider_case(folder: Path, row: dict[str, str], *, piece: bool) -> Case:
+    left_px = float(row["x"])
+
+    def judge(result: str) -> tuple[bool, bool]:
+        error_px = abs(float(result) - left_px)
+        return (error_px <= NEAR_PX, error_px <= FAR_PX)
+
+    second = folder / row["piece_file"] if piece else None
+    return Case(SLIDER, folder / row["file"], second, judge)
+
+
+@contextmanager
+def serve() -> Iterator[tuple[str, str]]:
+    """A server with an empty database; gives its address and a key without limits that matter."""
+    with tempfile.TemporaryDirectory() as folder:
+        create = ("keys", "create", "bench", "--balance", "10000", "--rate", "100000", "--json")
+        made = subprocess.run(
+            [LOUPETTE, *create], cwd=folder, check=True, capture_output=True, text=True
+        )
+        port = free_port()
+        registry = Path("registry.toml").resolve()
+        command = [LOUPETTE, "--registry", str(registry), "serve", "--port", str(port)]
+        server = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
+        try:
+            wait_until_ready(f"http://127.0.0.1:{port}")
+            yield f"http://127.0.0.1:{port}/api/v1/captcha.php", json.loads(made.stdout)["key"]
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def post(url: str, key: str, case: Case) -> Reply:
+    """Post one image; anything but an answer or a refusal is a fault of the bench."""
+    fields: dict[str, object] = {"type": case.type_id, "image": _base64(case.image)}
+    if case.image2:
+        fields["image2"] = _base64(case.image2)
+    headers = {"Content-Type": "application/json", "X-API-Key": key}
+    request = urllib.request.Request(url, json.dumps(fields).encode(), headers)
+    started_s = time.perf_counter()
+    try:
+        with urllib.request.urlopen(request) as reply:
+            body = json.load(reply)
+    except urllib.error.HTTPError as error:
+        body = json.load(error)
+        if body["msg"] != "识别失败":
+            raise RuntimeError(f"{case.image}: {body}") from error
+    ms = (time.perf_counter() - started_s) * 1000
+    if body["code"] != 200:
+        return Reply(False, (False, False), ms)
+    return Reply(True, case.judge(body["data"]["result"]), ms)
+
+
+def _base64(path: Path) -> str:
+    return b64encode(path.read_bytes()).decode()
+
+
+def summarise(source: str, type_id: int, replies: list[Reply]) -> Score:
+    """Shares over one source."""
+    n = len(replies)
+    answered = sum(reply.answered for reply in replies)
+    strict = sum(reply.hits[0] for reply in replies)
+    lenient = sum(reply.hits[1] for reply in replies)
+    low, high = wilson(lenient, n)
+    return Score(
+        type_id,
+        source,
+        n,
+        strict / n,
+        lenient / n,
+        low,
+        high,
+        answered / n,
+        lenient / answered if answered else 0.0,
+        statistics.median(reply.ms for reply in replies),
+    )
+
+
+def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927)."""
+    share = hits / n
+    middle = share + z * z / (2 * n)
+    spread = z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
+    return (middle - spread) / (1 + z * z / n), (middle + spread) / (1 + z * z / n)
+
+
+def print_scores(scores: list[Score]) -> None:
+    """One table a type, with the mean over its sources."""
+    titles = {
+        ALNUM: ("alnum 50200", "exact", "any case"),
+        ARITH: ("arith 50100", "exact", "value"),
+        SLIDER: ("slider 10200", f"≤{NEAR_PX} px", f"≤{FAR_PX} px"),
+    }
+    for type_id, (title, strict, lenient) in titles.items():
+        chosen = [score for score in scores if score.type_id == type_id]
+        if not chosen:
+            continue
+        columns = ("source", "n", strict, lenient, "95 %", "answered", "precision", "median ms")
+        table = Table(*columns, title=title)
+        for score in chosen:
+            interval = f"{score.low:.2f}-{score.high:.2f}"
+            table.add_row(score.source, str(score.n), *_shares(score), interval, *_rest(score))
+        strict_mean = statistics.mean(score.strict for score in chosen)
+        lenient_mean = statistics.mean(score.lenient for score in chosen)
+        table.add_section()
+        table.add_row("mean", "", f"{strict_mean:.3f}", f"{lenient_mean:.3f}", "", "", "", "")
+        Console(width=110).print(table)
+
+
+def _shares(score: Score) -> tuple[str, str]:
+    return f"{score.strict:.3f}", f"{score.lenient:.3f}"
+
+
+def _rest(score: Score) -> tuple[str, str, str]:
+    return f"{score.answered:.2f}", f"{score.precision:.3f}", f"{score.median_ms:.1f}"
+
+
+if __name__ == "__main__":
+    main()
