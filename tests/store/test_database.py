@@ -1,0 +1,155 @@
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from loupette.errors import StoreError
+from loupette.store.database import Database
+
+SERVE = """
+import sys
+from pathlib import Path
+from loupette.store.database import Database
+with Database.open(Path(sys.argv[1]), exclusive=True):
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def server(path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Another process that has the database open as its server."""
+    command = [sys.executable, "-c", SERVE, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"open\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def pragma(connection: sqlite3.Connection, name: str) -> object:
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def test_new_files_are_for_their_owner_only(db: Database, path: Path) -> None:
+    files = sorted(path.parent.iterdir())
+    assert [file.name.removeprefix(path.name) for file in files] == ["", "-shm", "-wal", ".lock"]
+    assert {mode(file) for file in files} == {0o600}
+
+
+def test_writer_commits_durably_in_wal(db: Database) -> None:
+    read = ("journal_mode", "synchronous", "foreign_keys", "recursive_triggers", "temp_store")
+    found = db.write(lambda connection: [pragma(connection, name) for name in read])
+    assert found == ["wal", 2, 1, 1, 2]
+
+
+def test_writer_waits_for_another_process_and_caches_generously(db: Database) -> None:
+    read = ("busy_timeout", "cache_size", "mmap_size")
+    found = db.write(lambda connection: [pragma(connection, name) for name in read])
+    assert found == [10_000, -65_536, 268_435_456]
+
+
+def test_reader_cannot_write(db: Database) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        db.reader.execute("INSERT INTO accounts(name, created_ms) VALUES ('acme', 0)")
+
+
+def test_reader_sees_what_was_just_written(db: Database) -> None:
+    for number in range(1, 4):
+        db.write(
+            lambda connection, name=str(number): connection.execute(  # type: ignore[misc]
+                "INSERT INTO accounts(name, created_ms) VALUES (?, 0)", (name,)
+            ).close()
+        )
+        assert db.reader.execute("SELECT COUNT(*) FROM accounts").fetchone() == (number,)
+
+
+def test_each_thread_has_one_reader(db: Database) -> None:
+    others: list[sqlite3.Connection] = []
+    thread = threading.Thread(target=lambda: others.append(db.reader))
+    thread.start()
+    thread.join()
+    assert db.reader is db.reader
+    assert others[0] is not db.reader
+
+
+def test_path_with_characters_special_in_uris_opens(tmp_path: Path) -> None:
+    with Database.open(tmp_path / "50% #1?.db") as db:
+        assert db.reader.execute("SELECT COUNT(*) FROM accounts").fetchone() == (0,)
+
+
+def test_close_folds_the_wal_into_the_file(path: Path) -> None:
+    Database.open(path).close()
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_closing_twice_is_harmless(path: Path) -> None:
+    with Database.open(path, exclusive=True) as db:
+        db.close()
+
+
+def test_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="missing/loupette.db"):
+        Database.open(tmp_path / "missing" / "loupette.db")
+
+
+def test_file_that_is_no_database_is_refused_and_untouched(path: Path) -> None:
+    path.write_text("dear diary, " * 1000)
+    with pytest.raises(StoreError, match="not a database"):
+        Database.open(path, exclusive=True)
+    assert path.read_text() == "dear diary, " * 1000
+
+
+def test_failed_open_gives_the_lock_back(path: Path) -> None:
+    path.write_text("dear diary, " * 1000)
+    with pytest.raises(StoreError):
+        Database.open(path, exclusive=True)
+    path.unlink()
+    Database.open(path, exclusive=True).close()
+
+
+def test_second_server_is_refused_and_told_the_first_ones_pid(db: Database, path: Path) -> None:
+    with pytest.raises(StoreError, match=rf"pid {os.getpid()}\b"):
+        Database.open(path, exclusive=True)
+
+
+def test_command_opens_beside_a_server_and_both_write(db: Database, path: Path) -> None:
+    insert = "INSERT INTO accounts(name, created_ms) VALUES (?, 0)"
+    with Database.open(path) as command:
+        command.write(lambda connection: connection.execute(insert, ("command",)).close())
+        db.write(lambda connection: connection.execute(insert, ("server",)).close())
+        assert command.reader.execute("SELECT COUNT(*) FROM accounts").fetchone() == (2,)
+
+
+def test_server_starts_after_the_one_before_was_closed(path: Path) -> None:
+    Database.open(path, exclusive=True).close()
+    Database.open(path, exclusive=True).close()
+
+
+def test_command_does_not_take_the_place_of_a_server(path: Path) -> None:
+    with Database.open(path), Database.open(path, exclusive=True):
+        assert mode(path) == 0o600
+
+
+@pytest.mark.slow
+def test_server_in_another_process_is_refused_until_it_is_killed(path: Path) -> None:
+    with server(path) as other:
+        with pytest.raises(StoreError, match=rf"pid {other.pid}\b"):
+            Database.open(path, exclusive=True)
+        other.send_signal(signal.SIGKILL)
+        other.wait(timeout=30)
+        Database.open(path, exclusive=True).close()
