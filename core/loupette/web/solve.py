@@ -71,7 +71,10 @@ async def _solve(request: Request, service: Service, progress: _Progress) -> Res
     async with service.engine.once(call) as stored:
         if stored is not None:
             return _respond(service, progress, (stored.status, stored.reply), _REPLAYED)
-        outcome = await _solve_unless_gone(request, service, call, posted)
+        try:
+            outcome = await _solve_unless_gone(request, service, call, posted)
+        except LoupetteError as error:  # here, as a duplicate that waits must find it stored
+            return await _fail(service, progress, error)
         return _respond(service, progress, render_outcome(outcome))
 
 
