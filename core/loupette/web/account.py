@@ -10,7 +10,7 @@ from loupette.errors import BadField, MissingField, UnknownLog
 from loupette.money import to_yuan
 from loupette.store import logs
 from loupette.store.logs import LogRecord, format_log_id, parse_log_id
-from loupette.web.body import parse_body, read_body
+from loupette.web.body import LARGEST_TYPE_ID, parse_body, read_body
 from loupette.web.responses import SUCCESS, render, respond
 from loupette.web.service import Service, caller_of, service_of
 
@@ -45,7 +45,7 @@ async def list_logs(request: Request) -> Response:
         limit=limit + 1,
         since_ms=_time_ms(query, "since"),
         until_ms=_time_ms(query, "until"),
-        type_id=_integer(query, "type", None, 1, 10**9),
+        type_id=_integer(query, "type", None, 1, LARGEST_TYPE_ID),
         outcome=query.get("outcome") or None,
     )
     page = found[:limit]

@@ -69,7 +69,7 @@ def create_app(settings: Settings) -> Starlette:
             Route("/api/v1/report", account.report, methods=["POST"]),
             Route("/api/v1/types", types.types_json),
             Route("/types", types.types),
-            Route("/types/{type_id:int}/sample", types.sample),
+            Route("/types/{type_id}/sample", types.sample),
             Route("/livez", health.livez),
             Route("/readyz", health.readyz),
         ],

@@ -27,6 +27,8 @@ from loupette.errors import (
 Fields: TypeAlias = Mapping[str, object]
 
 _MOST_FIELDS = 32
+LARGEST_TYPE_ID = 10**9
+"""More is no type ID of anybody, and beyond 64 bits nothing could log it."""
 
 
 async def read_body(request: Request, *, max_bytes: int, timeout_s: float) -> bytes:
@@ -181,8 +183,8 @@ def type_id_in(fields: Fields) -> int:
         raise MissingField("type is required: an integer type ID, see /types")
     if isinstance(type_id, bool) or not isinstance(type_id, int):
         raise BadField(f"type must be an integer, not {_name_kind(type_id)}")
-    if type_id < 1:
-        raise BadField(f"type must be a positive integer, not {type_id}")
+    if not 1 <= type_id <= LARGEST_TYPE_ID:
+        raise BadField(f"type must be within 1 and {LARGEST_TYPE_ID}, not {type_id}")
     return type_id
 
 

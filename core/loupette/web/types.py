@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from loupette.errors import UnknownType
 from loupette.money import to_yuan
 from loupette.options import accepted_options
 from loupette.plugin import Option
@@ -33,7 +34,10 @@ async def types_json(request: Request) -> Response:
 
 async def sample(request: Request) -> Response:
     """GET /types/{type_id}/sample: the plugin's own sample image, a PNG."""
-    served = service_of(request).engine.catalogue.find(request.path_params["type_id"])
+    text = request.path_params["type_id"]
+    if not (text.isascii() and text.isdigit() and len(text) < 12):
+        raise UnknownType(f"{text[:40]!r} is no type ID")
+    served = service_of(request).engine.catalogue.find(int(text))
     image = await asyncio.to_thread(served.spec.sample)
     return Response(image, media_type="image/png", headers={"Cache-Control": "max-age=3600"})
 
