@@ -151,7 +151,7 @@ def _unpack_form(form: Mapping[str, str | bytes]) -> Fields:
     if isinstance(options, str):
         try:
             fields["options"] = msgspec.json.decode(options) if options else {}
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise BadField(f"options must be a JSON object: {error}") from error
     return fields
 
@@ -201,6 +201,10 @@ def posted_in(fields: Fields) -> Posted:
     options = fields.get("options")
     if options is not None and not isinstance(options, dict):
         raise BadField(f"options must be an object, not {_name_kind(options)}")
+    try:  # what is later hashed, and sent to a worker
+        msgspec.msgpack.encode(options)
+    except (OverflowError, RecursionError) as error:
+        raise BadField("options has an integer beyond 64 bits, or is nested too deeply") from error
     return Posted(type_id, image, _second_image(fields), options or {})
 
 
