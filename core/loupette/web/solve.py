@@ -44,8 +44,7 @@ async def solve(request: Request) -> Response:
     service = service_of(request)
     progress = _Progress(time.monotonic())
     try:
-        with service.room():
-            return await _solve(request, service, progress)
+        return await _solve(request, service, progress)
     except LoupetteError as error:
         return await _fail(service, progress, error)
     except Exception:
@@ -57,6 +56,13 @@ async def _solve(request: Request, service: Service, progress: _Progress) -> Res
     in_header = header_key(request)
     if in_header:  # refusals are cheapest before the body is read
         _admit(service, progress, in_header)
+    with service.room():
+        return await _solve_in_room(request, service, progress, in_header)
+
+
+async def _solve_in_room(
+    request: Request, service: Service, progress: _Progress, in_header: str | None
+) -> Response:
     body = await read_body(
         request,
         max_bytes=service.settings.max_body_bytes,
