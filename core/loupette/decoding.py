@@ -55,10 +55,10 @@ def decode_base64(text: str, *, limits: ImageLimits = LIMITS) -> bytes:
     """
     if len(text) > limits.max_bytes * 4:
         raise ImageTooLarge(f"the image may have {limits.max_bytes} bytes")
-    if text[:5].lower() == "data:":
-        text = text.partition(",")[2]
     if "%" in text:
         text = unquote(text)
+    if text.lstrip()[:5].lower() == "data:":
+        text = text.partition(",")[2]
     text = "".join(text.split()).translate(_TO_STANDARD).rstrip("=")
     try:
         data = pybase64.b64decode(text + "=" * (-len(text) % 4), validate=True)
