@@ -1,6 +1,8 @@
 """The Starlette application: routes, error replies, and what lives as long as the server."""
 
+import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,11 +18,14 @@ from loupette.manager import load_plugins
 from loupette.pool import WorkerPool
 from loupette.registry import build_catalogue
 from loupette.settings import Settings
+from loupette.store import idempotency
 from loupette.store.database import Database
 from loupette.web import account, health, types
 from loupette.web.responses import code_and_msg, describe, error_headers, render, respond
 from loupette.web.service import Service
 from loupette.web.solve import solve
+
+_PURGE_EVERY_S = 3600.0
 
 _log = logging.getLogger(__name__)
 
@@ -43,10 +48,12 @@ def create_app(settings: Settings) -> Starlette:
                 settings.workers, type_ids=list(catalogue.types), modules=settings.plugins
             )
             pool.start()
+            purging = asyncio.create_task(_purge_replies(database))
             try:
                 app.state.service = Service(settings, Engine(catalogue, database, pool))
                 yield
             finally:
+                purging.cancel()
                 await pool.close()
 
     async def reply_error(request: Request, error: Exception) -> Response:
@@ -59,7 +66,7 @@ def create_app(settings: Settings) -> Starlette:
             headers=error_headers(known) | dict(getattr(error, "headers", None) or {}),
         )
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", _to_types),
             Route("/api/v1/captcha.php", solve, methods=["POST"]),
@@ -80,6 +87,17 @@ def create_app(settings: Settings) -> Starlette:
         },
         lifespan=lifespan,
     )
+    # A redirect is no JSON, and behind a TLS proxy it would send the key on over plain http.
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _purge_replies(database: Database) -> None:
+    """Forget stored replies a day after they were given, for as long as the server runs."""
+    while True:
+        now_ms = time.time_ns() // 1_000_000
+        await asyncio.to_thread(idempotency.purge, database, now_ms=now_ms)
+        await asyncio.sleep(_PURGE_EVERY_S)
 
 
 async def _to_types(request: Request) -> Response:
