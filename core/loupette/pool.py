@@ -86,11 +86,15 @@ class Worker:
             head = await self._reader.readexactly(LENGTH.size)
             return decode_reply(await self._reader.readexactly(LENGTH.unpack(head)[0]))
 
+    def kill(self) -> None:
+        """Kill the process, if it still runs; its keeper starts another."""
+        with suppress(ProcessLookupError):
+            self.process.kill()
+
     async def end(self) -> None:
         """Kill the process and wait until it is gone."""
         self._writer.close()
-        with suppress(ProcessLookupError):
-            self.process.kill()
+        self.kill()
         await self.process.wait()
 
 
@@ -189,10 +193,13 @@ class WorkerPool:
             async with asyncio.timeout(deadline_s):
                 reply = await worker.ask(task)
         except TimeoutError:
-            worker.process.kill()
+            worker.kill()
             raise SolverTimeout(
                 f"type {task.type_id} gave no answer within {deadline_s:g} s"
             ) from None
+        except BaseException:
+            worker.kill()  # whatever happened, its socket can no longer be trusted
+            raise
         self._idle.put_nowait(worker)
         return reply
 
