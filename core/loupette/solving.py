@@ -2,15 +2,30 @@
 
 import logging
 import math
+import re
 from collections.abc import Iterable
 
 from loupette.decoding import decode_picture
 from loupette.errors import BadImage, SolverCrashed, Unsolvable
-from loupette.frames import BadInput, Crashed, Read, Refused, Reply, Task, encode
+from loupette.frames import (
+    LENGTH,
+    BadInput,
+    Crashed,
+    Read,
+    Refused,
+    Reply,
+    Task,
+    decode_reply,
+    encode,
+)
 from loupette.manager import Plugin
 from loupette.plugin import Answer, Challenge, Solver, SolverSpec
 
 _log = logging.getLogger(__name__)
+
+_SLUG = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_NOT_REFUSALS = ("ok", "replayed")
+"""Outcomes of the log that mean something else; "ok" would be a success without its charge."""
 
 
 class Solvers:
@@ -24,7 +39,7 @@ class Solvers:
         """Load a type and let it read its own sample; gives why that failed, if it did."""
         try:
             sample = self._specs[type_id].sample()
-        except Exception as error:  # a plugin's code: whatever it raises is its own
+        except (Exception, SystemExit) as error:  # a plugin's code: whatever it raises is its own
             return _describe(error)
         reply = self.answer(Task(type_id, sample))
         if isinstance(reply, Read):
@@ -39,15 +54,21 @@ class Solvers:
                 decode_picture(task.image2) if task.image2 is not None else None,
                 task.options,
             )
-            answer = self._solver(task.type_id).solve(challenge)
-            return _checked(answer)
-        except Unsolvable as refusal:
-            return Refused(refusal.reason, refusal.message, dict(refusal.detail))
         except BadImage as error:
             return BadInput(error.reason, error.message)
-        except Exception as error:  # a plugin's code: whatever it raises is its own
+        try:
+            return _sendable(self._ask(task.type_id, challenge))
+        except (Exception, SystemExit) as error:  # a plugin's code: whatever it raises is its own
             _log.exception("the solver of type %s crashed", task.type_id)
             return Crashed(_describe(error))
+
+    def _ask(self, type_id: int, challenge: Challenge) -> Reply:
+        try:
+            return _checked(self._solver(type_id).solve(challenge))
+        except Unsolvable as refusal:
+            if not _SLUG.fullmatch(refusal.reason) or refusal.reason in _NOT_REFUSALS:
+                raise ValueError(f"{refusal.reason!r} cannot be a refusal's reason") from refusal
+            return Refused(refusal.reason, refusal.message, dict(refusal.detail))
 
     def _solver(self, type_id: int) -> Solver:
         if type_id not in self._loaded:
@@ -68,10 +89,14 @@ def _checked(answer: object) -> Read:
     confidence = float(answer.confidence)
     if not (math.isfinite(confidence) and 0 <= confidence <= 1):
         raise ValueError(f"the confidence must be within 0 and 1, not {answer.confidence!r}")
-    read = Read(answer.result, confidence, dict(answer.detail))
-    encode(read)  # a detail that is not JSON-ready is the plugin's fault, found here
-    return read
+    return Read(answer.result, confidence, dict(answer.detail))
 
 
-def _describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+def _sendable(reply: Reply) -> Reply:
+    """A detail that is not JSON-ready is the plugin's fault, and is found here."""
+    return decode_reply(encode(reply)[LENGTH.size :])
+
+
+def _describe(error: BaseException) -> str:
+    text = f"{type(error).__name__}: {error}"
+    return text.encode("utf-8", "replace").decode()
