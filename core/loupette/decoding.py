@@ -10,7 +10,14 @@ import numpy as np
 import pybase64
 from PIL import Image, UnidentifiedImageError
 
-from loupette.errors import BadBase64, BrokenImage, ImageTooLarge, NotAnImage, TooManyFrames
+from loupette.errors import (
+    BadBase64,
+    BadImage,
+    BrokenImage,
+    ImageTooLarge,
+    NotAnImage,
+    TooManyFrames,
+)
 from loupette.plugin import Picture, Pixels
 
 _MAGIC = {
@@ -98,6 +105,7 @@ def decode_picture(data: bytes, *, limits: ImageLimits = LIMITS) -> Picture:
         )
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=[format_]) as image:
                 _check_size(image, limits)
@@ -106,8 +114,10 @@ def decode_picture(data: bytes, *, limits: ImageLimits = LIMITS) -> Picture:
         raise ImageTooLarge(f"the image may have {limits.max_pixels} pixels") from error
     except UnidentifiedImageError as error:
         raise BrokenImage(f"the {format_} header is damaged") from error
-    # Pillow's parsers raise nearly anything on hostile bytes; all of it means the same.
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError) as error:
+    except BadImage:
+        raise
+    # Pillow's parsers raise anything on hostile bytes (struct.error, too); it all means the same.
+    except Exception as error:
         raise BrokenImage(f"the {format_} data is truncated or damaged: {error}") from error
 
 
