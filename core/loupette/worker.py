@@ -3,9 +3,12 @@
 It owns no key, no balance and no database: bytes in, answers out, until the server hangs up.
 """
 
+import os
+import select
 import signal
 import socket
 import sys
+import threading
 
 from loupette.frames import LENGTH, Ready, decode_task, encode
 from loupette.manager import load_plugins
@@ -22,12 +25,24 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     descriptor, types, modules = arguments
     with socket.socket(fileno=int(descriptor)) as server:
+        threading.Thread(target=_leave_with, args=[server.fileno()], daemon=True).start()
         solvers = Solvers(load_plugins(_split(modules)).loaded)
         reasons = {int(type_id): solvers.warm(int(type_id)) for type_id in _split(types)}
         failures = {type_id: reason for type_id, reason in reasons.items() if reason is not None}
         server.sendall(encode(Ready(failures)))
         while body := _receive(server):
             server.sendall(encode(solvers.answer(decode_task(body))))
+
+
+def _leave_with(server: int) -> None:
+    """End the process when the server is gone, whatever a solver is busy with.
+
+    The server may have been killed, and then nobody else ends a solver that hangs.
+    """
+    poller = select.poll()
+    poller.register(server, 0)  # a hang-up is reported without being asked for
+    poller.poll()
+    os._exit(0)
 
 
 def _split(text: str) -> list[str]:
