@@ -12,10 +12,10 @@ from loupette.store import backup as store
 @click.argument("target", type=click.Path(path_type=Path))
 @click.pass_obj
 def backup(settings: Settings, target: Path) -> None:
-    r"""Copy the database to TARGET while it is in use, and check the copy.
+    """Copy the database to TARGET while it is in use, and check the copy.
 
     \b
     loupette backup /var/backups/loupette-$(date +%F).db
-    """
+    """  # noqa: D301  # click looks for a real backspace
     checked = store.backup(settings.database, target)
     click.echo(f"{target}: {checked.entries} ledger entries, checked")

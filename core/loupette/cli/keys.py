@@ -53,14 +53,14 @@ def keys() -> None:
 def create(
     settings: Settings, name: str, balance: Decimal, rate: float, label: str | None, as_json: bool
 ) -> None:
-    r"""Make a key for the account NAME, and the account if there is none.
+    """Make a key for the account NAME, and the account if there is none.
 
     The key is shown this once; only its hash is kept.
 
     \b
     loupette keys create shop --balance 100
     loupette keys create shop --rate 1000 --label crawler --json
-    """
+    """  # noqa: D301  # click looks for a real backspace
     if balance < 0:
         raise click.BadParameter("must not be negative", param_hint="--balance")
     with Database.open(settings.database) as database:
@@ -89,11 +89,11 @@ def list_(settings: Settings, as_json: bool) -> None:
 @click.argument("key")
 @click.pass_obj
 def disable(settings: Settings, key: str) -> None:
-    r"""Disable one KEY, named by its prefix or label; a running server obeys at once.
+    """Disable one KEY, named by its prefix or label; a running server obeys at once.
 
     \b
     loupette keys disable ak_1a2B3c4D
-    """
+    """  # noqa: D301  # click looks for a real backspace
     with open_existing(settings) as database:
         done = store.disable_key(database, key, now_ms=_now_ms())
     click.echo(f"{done.prefix}… of {done.account_name} is disabled")
@@ -105,11 +105,11 @@ def disable(settings: Settings, key: str) -> None:
 @click.option("--note", default="", help="Kept in the ledger.")
 @click.pass_obj
 def topup_(settings: Settings, name: str, amount: Decimal, note: str) -> None:
-    r"""Add AMOUNT yuan to the account NAME.
+    """Add AMOUNT yuan to the account NAME.
 
     \b
     loupette keys topup shop 50
-    """
+    """  # noqa: D301  # click looks for a real backspace
     with open_existing(settings) as database:
         micros = topup(database, name, to_micros(amount), note=note, now_ms=_now_ms())
     click.echo(f"{name} has ¥{to_yuan(micros)}")

@@ -30,12 +30,12 @@ def logs(
     limit: int,
     as_json: bool,
 ) -> None:
-    r"""Show the newest requests, answered or not.
+    """Show the newest requests, answered or not.
 
     \b
     loupette logs --account shop --outcome ok --limit 10
     loupette logs --json
-    """
+    """  # noqa: D301  # click looks for a real backspace
     before_id = parse_log_id(before) if before else None
     if before and before_id is None:
         raise click.BadParameter(f"{before!r} is no log ID", param_hint="--before")

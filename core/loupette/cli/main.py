@@ -35,7 +35,7 @@ class _Commands(click.Group):
 @click.option("--registry", type=click.Path(path_type=Path), help="Types served (registry.toml).")
 @click.pass_context
 def main(context: click.Context, database: Path | None, registry: Path | None) -> None:
-    r"""Loupette: a plugin-based captcha recognition engine with a registry.
+    """Loupette: a plugin-based captcha recognition engine with a registry.
 
     \b
     loupette serve                                 serve the HTTP API
@@ -44,7 +44,7 @@ def main(context: click.Context, database: Path | None, registry: Path | None) -
     loupette types                                 what is served, at what price
 
     Settings come from LOUPETTE_* variables; see docs/operating.md.
-    """
+    """  # noqa: D301  # click looks for a real backspace
     settings = Settings.from_environment()
     context.obj = replace(
         settings,

@@ -25,12 +25,12 @@ _DRAIN_S = 10
 @click.option("--demo", is_flag=True, help="Make a key with ¥100 if there is none, and show it.")
 @click.pass_obj
 def serve(settings: Settings, host: str, port: int, workers: int | None, demo: bool) -> None:
-    r"""Serve the HTTP API.
+    """Serve the HTTP API.
 
     \b
     loupette serve --demo
     loupette serve --host 0.0.0.0 --port 8000 --workers 4
-    """
+    """  # noqa: D301  # click looks for a real backspace
     import uvicorn
 
     from loupette.web.app import create_app

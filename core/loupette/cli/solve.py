@@ -40,12 +40,12 @@ def solve(
     options: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    r"""Read one IMAGE, without server, key or charge.
+    """Read one IMAGE, without server, key or charge.
 
     \b
     loupette solve captcha.png --type 50200 -o charset=0123456789
     loupette solve background.jpg --type 10200 --image2 piece.png --json
-    """
+    """  # noqa: D301  # click looks for a real backspace
     plugins = load_plugins(settings.plugins).loaded
     served = build_catalogue(plugins, settings.registry).find(type_id)
     checked = check_options(_parse_options(options), served.spec)
