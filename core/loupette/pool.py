@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
+import msgspec
+
 from loupette import errors
 from loupette.errors import BadImage, Overloaded, SolverCrashed, SolverTimeout, Unsolvable
 from loupette.frames import (
@@ -52,17 +54,21 @@ class Worker:
         """Start a process; it says `Ready` when it has loaded its types."""
         ours, theirs = socket.socketpair()
         with theirs:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "loupette.worker",
-                str(theirs.fileno()),
-                ",".join(map(str, type_ids)),
-                ",".join(modules),
-                pass_fds=(theirs.fileno(),),
-                stdin=asyncio.subprocess.DEVNULL,
-            )
-        reader, writer = await asyncio.open_unix_connection(sock=ours)
+            reader, writer = await asyncio.open_unix_connection(sock=ours)
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    "loupette.worker",
+                    str(theirs.fileno()),
+                    ",".join(map(str, type_ids)),
+                    ",".join(modules),
+                    pass_fds=(theirs.fileno(),),
+                    stdin=asyncio.subprocess.DEVNULL,
+                )
+            except BaseException:
+                writer.close()
+                raise
         return cls(process, reader, writer)
 
     async def ask(self, task: Task) -> Reply:
@@ -99,13 +105,13 @@ class Worker:
 
 
 class _dying:
-    """Turns what a broken socket raises into WorkerDied."""
+    """Turns what a broken socket, or nonsense from it, raises into WorkerDied."""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (asyncio.IncompleteReadError, OSError)):
+        if isinstance(error, (asyncio.IncompleteReadError, OSError, msgspec.DecodeError)):
             raise WorkerDied from error
 
 
@@ -207,11 +213,16 @@ class WorkerPool:
         """Keep one worker alive for as long as the pool lives."""
         pause_s = 0.0
         while True:
-            worker = await Worker.spawn(self._type_ids, self._modules)
             try:
-                pause_s = await self._tend(worker, pause_s)
-            finally:
-                await worker.end()
+                worker = await Worker.spawn(self._type_ids, self._modules)
+            except OSError:  # no memory, no descriptors: that may pass
+                _log.exception("a solver process cannot be started")
+                pause_s = _longer(pause_s)
+            else:
+                try:
+                    pause_s = await self._tend(worker, pause_s)
+                finally:
+                    await worker.end()
             self.restarts += 1
             await asyncio.sleep(pause_s)
 
@@ -222,7 +233,7 @@ class WorkerPool:
                 ready = await worker.receive()
         except (TimeoutError, WorkerDied):
             _log.error("a solver process ended before it was ready")
-            return min(LONGEST_PAUSE_S, max(0.1, pause_s * 2))
+            return _longer(pause_s)
         self._note_ready(ready)
         self._idle.put_nowait(worker)
         code = await worker.process.wait()
@@ -236,6 +247,10 @@ class WorkerPool:
             _log.error("type %s is out of order: %s", type_id, reason)
         self.failures = ready.failures
         self._ready.set()
+
+
+def _longer(pause_s: float) -> float:
+    return min(LONGEST_PAUSE_S, max(0.1, pause_s * 2))
 
 
 _BAD_IMAGES = {
