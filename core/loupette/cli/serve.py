@@ -1,6 +1,8 @@
 """``loupette serve``."""
 
 import logging
+import signal
+import sys
 import time
 from dataclasses import replace
 
@@ -42,6 +44,8 @@ def serve(settings: Settings, host: str, port: int, workers: int | None, demo: b
     with Database.open(settings.database, exclusive=True) as database:
         if demo and not list_keys(database.reader):
             click.echo(_welcome(_make_demo_key(database), f"http://{host}:{port}", catalogue))
+    # uvicorn drains on SIGTERM, then raises it again for whoever listened before: a clean end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         create_app(settings),
         host=host,

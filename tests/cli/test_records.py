@@ -1,0 +1,103 @@
+"""loupette logs, ledger verify, backup."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from loupette.store.database import Database
+from loupette.store.keys import find_key
+from loupette.store.ledger import Ledger
+from loupette.store.logs import LogCounter, LogEntry, record
+
+Run = Callable[..., Result]
+Json = Callable[..., Any]
+
+
+@pytest.fixture
+def charged(as_json: Json, tmp_path: Path) -> Path:
+    """A database with one charge and one failure of the account "shop"."""
+    path = tmp_path / "loupette.db"
+    secret = as_json("keys", "create", "shop", "--balance", "1")["key"]
+    with Database.open(path) as database:
+        key, ledger, counter = (
+            find_key(database.reader, secret),
+            Ledger(database),
+            LogCounter(database),
+        )
+        assert key is not None
+
+        def entry(outcome: str, cost_micros: int, answer: str | None) -> LogEntry:
+            return LogEntry(
+                id=counter.next_log_id(0),
+                account_id=key.account_id,
+                key_id=key.id,
+                created_ms=0,
+                type_id=60001,
+                code=200 if answer else 400,
+                outcome=outcome,
+                cost_micros=cost_micros,
+                answer=answer,
+                response_ms=5,
+            )
+
+        ledger.settle(ledger.hold(key.account_id, 1000), entry("ok", 1000, "7")).result()
+        record(database, entry("no_text", 0, None)).result()
+    return path
+
+
+def test_logs_shows_newest_first(charged: Path, as_json: Json) -> None:
+    found = as_json("logs")
+    assert [log["outcome"] for log in found] == ["no_text", "ok"]
+    assert (found[1]["log_id"], found[1]["cost"]) == ("LOG19700101000001", 0.001)
+
+
+def test_logs_filters_by_account_and_outcome(charged: Path, as_json: Json) -> None:
+    as_json("keys", "create", "other")
+    assert as_json("logs", "--account", "other") == []
+    assert len(as_json("logs", "--account", "shop", "--outcome", "ok", "--type", "60001")) == 1
+
+
+def test_logs_pages_with_before(charged: Path, as_json: Json) -> None:
+    assert len(as_json("logs", "--before", "LOG19700101000002")) == 1
+
+
+def test_logs_refuses_a_cursor_that_is_none(charged: Path, loupette: Run) -> None:
+    assert loupette("logs", "--before", "LOG1").exit_code == 2
+
+
+def test_verify_of_a_clean_ledger_counts_it(charged: Path, as_json: Json) -> None:
+    found = as_json("ledger", "verify")
+    assert (found["ok"], found["charges"], found["balance"]) == (True, 1, 0.999)
+
+
+def test_verify_exits_with_1_when_a_balance_was_tampered_with(charged: Path, loupette: Run) -> None:
+    connection = sqlite3.connect(charged)
+    with connection:
+        connection.execute("UPDATE accounts SET balance = balance + 1")
+    connection.close()
+    result = loupette("ledger", "verify")
+    assert result.exit_code == 1
+    assert "NOT CLEAN" in result.output
+
+
+def test_backup_is_a_checked_copy(charged: Path, loupette: Run, tmp_path: Path) -> None:
+    assert loupette("backup", "copy.db").exit_code == 0
+    assert "1 charges" in loupette("--database", "copy.db", "ledger", "verify").output
+
+
+def test_backup_never_overwrites(charged: Path, loupette: Run) -> None:
+    assert loupette("backup", "copy.db").exit_code == 0
+    result = loupette("backup", "copy.db")
+    assert result.exit_code == 1
+    assert "exists already" in result.output
+
+
+def test_every_command_explains_itself(loupette: Run) -> None:
+    for command in ("serve", "keys", "types", "plugins", "logs", "solve", "ledger", "backup"):
+        result = loupette(command, "--help")
+        assert result.exit_code == 0
+        assert "Usage: " in result.output

@@ -1,0 +1,114 @@
+"""loupette serve, as a process."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+LOUPETTE = Path(sys.executable).with_name("loupette")
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def start(tmp_path: Path, port: int, make_settings: Callable[..., object]) -> Iterator[Start]:
+    """Starts servers in one folder; ends what is left of them."""
+    make_settings(tmp_path)
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [LOUPETTE, "serve", "--port", str(port), "--workers", "1", *arguments],
+            cwd=tmp_path,
+            env=os.environ | {"LOUPETTE_PLUGINS": "fakes", "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_until_ready(port: int, process: subprocess.Popen[str]) -> None:
+    deadline_s = time.monotonic() + 60
+    while time.monotonic() < deadline_s and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz"):
+                return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.05)  # a poll; the deadline decides
+    raise AssertionError("the server did not become ready")
+
+
+def stop(process: subprocess.Popen[str]) -> str:
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, output
+    return output
+
+
+def test_demo_key_and_curl_lines_work_as_printed(start: Start, port: int) -> None:
+    process = start("--demo")
+    wait_until_ready(port, process)
+    curl = shutil.which("curl")
+    assert curl, "the README's first command needs curl"
+    assert process.stdout
+    printed = ""
+    while "type=60001 " not in printed:
+        printed += process.stdout.readline()
+    line = re.findall(r"^curl .*", printed, re.MULTILINE)[-1]
+    replied = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True).stdout
+    assert json.loads(replied)["data"]["result"] == "40x20"
+    assert json.loads(replied)["data"]["balance"] == 99.99
+    stop(process)
+
+
+def test_demo_key_is_shown_on_the_first_start_only(start: Start, port: int) -> None:
+    process = start("--demo")
+    wait_until_ready(port, process)
+    assert "ak_" in stop(process)
+    again = start("--demo")
+    wait_until_ready(port, again)
+    assert "ak_" not in stop(again)
+
+
+def test_second_server_on_one_database_is_refused(start: Start, port: int) -> None:
+    first = start()
+    wait_until_ready(port, first)
+    second = start("--port", str(port + 1))
+    output, _ = second.communicate(timeout=60)
+    assert second.returncode == 1
+    assert str(first.pid) in output
+    assert "Traceback" not in output
+    stop(first)
+
+
+def test_first_answer_comes_soon_after_the_start(start: Start, port: int) -> None:
+    """Within 3 s on a free machine; the bound here allows for a busy one."""
+    started_s = time.monotonic()
+    wait_until_ready(port, start())
+    assert time.monotonic() - started_s < 15
