@@ -1,0 +1,182 @@
+import hashlib
+import re
+
+import pytest
+
+from loupette.errors import StoreError
+from loupette.store.database import Database
+from loupette.store.keys import (
+    KeyRecord,
+    account_id_of,
+    create_key,
+    disable_account,
+    disable_key,
+    find_key,
+    list_keys,
+    set_rate,
+)
+from loupette.store.ledger import topup
+
+
+def test_secret_is_long_random_and_url_safe(db: Database, now_ms: int) -> None:
+    secrets = {create_key(db, "acme", now_ms=now_ms).secret for _ in range(20)}
+    assert len(secrets) == 20
+    assert all(re.fullmatch(r"ak_[A-Za-z0-9_-]{43}", secret) for secret in secrets)
+
+
+def test_only_hash_and_prefix_of_a_secret_are_stored(db: Database, now_ms: int) -> None:
+    record, secret = create_key(db, "acme", now_ms=now_ms)
+    stored = db.reader.execute("SELECT * FROM api_keys").fetchone()
+    assert hashlib.sha256(secret.encode()).digest() in stored
+    assert record.prefix == secret[:11]
+    assert secret not in map(str, stored)
+
+
+def test_new_key_of_a_new_account_has_no_balance(db: Database, now_ms: int) -> None:
+    record = create_key(db, "acme", key_name="laptop", now_ms=now_ms).record
+    assert (record.account_name, record.name, record.created_ms) == ("acme", "laptop", now_ms)
+    assert (record.balance_micros, record.last_entry_id, record.is_disabled) == (0, 0, False)
+
+
+def test_second_key_of_an_account_spends_the_same_balance(
+    db: Database, key: KeyRecord, now_ms: int
+) -> None:
+    second = create_key(db, "acme", now_ms=now_ms).record
+    assert second.account_id == key.account_id
+    assert second.balance_micros == 1_000_000
+
+
+def test_key_allows_ten_requests_a_second_unless_told(db: Database, now_ms: int) -> None:
+    record = create_key(db, "acme", now_ms=now_ms).record
+    assert (record.rate, record.burst) == (10.0, 10)
+
+
+def test_burst_is_the_rate_rounded_up_unless_told(db: Database, now_ms: int) -> None:
+    assert create_key(db, "slow", rate=0.2, now_ms=now_ms).record.burst == 1
+    assert create_key(db, "odd", rate=2.5, now_ms=now_ms).record.burst == 3
+    assert create_key(db, "told", rate=2.5, burst=50, now_ms=now_ms).record.burst == 50
+
+
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])
+def test_impossible_rate_is_refused_and_opens_no_account(
+    db: Database, now_ms: int, rate: float
+) -> None:
+    with pytest.raises(StoreError, match="rate must be above 0"):
+        create_key(db, "acme", rate=rate, now_ms=now_ms)
+    assert list_keys(db.reader) == []
+
+
+def test_burst_below_one_is_refused(db: Database, now_ms: int) -> None:
+    with pytest.raises(StoreError, match="at least 1"):
+        create_key(db, "acme", burst=0, now_ms=now_ms)
+
+
+def test_account_without_a_name_is_refused(db: Database, now_ms: int) -> None:
+    with pytest.raises(StoreError, match="needs a name"):
+        create_key(db, "", now_ms=now_ms)
+
+
+def test_find_gives_balance_and_newest_entry_of_one_snapshot(db: Database, now_ms: int) -> None:
+    secret = create_key(db, "acme", now_ms=now_ms).secret
+    topup(db, "acme", 5, now_ms=now_ms)
+    topup(db, "acme", 7, now_ms=now_ms)
+    found = find_key(db.reader, secret)
+    assert found is not None
+    assert (found.balance_micros, found.last_entry_id) == (12, 2)
+
+
+def test_newest_entry_is_the_accounts_own(db: Database, key: KeyRecord, now_ms: int) -> None:
+    secret = create_key(db, "other", now_ms=now_ms).secret
+    found = find_key(db.reader, secret)
+    assert found is not None
+    assert found.last_entry_id == 0
+
+
+@pytest.mark.parametrize("secret", ["", "ak_", "ak_unknown", "密钥", "\ud800", "a" * 100_000])
+def test_unknown_secret_is_not_found(db: Database, key: KeyRecord, secret: str) -> None:
+    assert find_key(db.reader, secret) is None
+
+
+def test_prefix_does_not_authenticate(db: Database, key: KeyRecord) -> None:
+    assert find_key(db.reader, key.prefix) is None
+
+
+def test_finding_a_key_searches_no_table_from_end_to_end(db: Database, now_ms: int) -> None:
+    statements: list[str] = []
+    secret = create_key(db, "acme", now_ms=now_ms).secret
+    db.reader.set_trace_callback(statements.append)
+    find_key(db.reader, secret)
+    db.reader.set_trace_callback(None)
+    (statement,) = statements
+    plan = db.reader.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+    assert not [step for *_, step in plan if step.startswith("SCAN")]
+
+
+def test_keys_are_listed_by_account_then_age(db: Database, now_ms: int) -> None:
+    for account, name in (("b", "1"), ("a", "2"), ("b", "3")):
+        create_key(db, account, key_name=name, now_ms=now_ms)
+    assert [(key.account_name, key.name) for key in list_keys(db.reader)] == [
+        ("a", "2"),
+        ("b", "1"),
+        ("b", "3"),
+    ]
+
+
+def test_key_is_disabled_by_its_prefix_at_once(db: Database, now_ms: int) -> None:
+    record, secret = create_key(db, "acme", now_ms=now_ms)
+    assert disable_key(db, record.prefix, now_ms=now_ms + 5).disabled_ms == now_ms + 5
+    found = find_key(db.reader, secret)
+    assert found is not None
+    assert found.is_disabled
+
+
+def test_key_is_disabled_by_its_name_and_others_stay(db: Database, now_ms: int) -> None:
+    create_key(db, "acme", key_name="laptop", now_ms=now_ms)
+    create_key(db, "acme", key_name="server", now_ms=now_ms)
+    disable_key(db, "laptop", now_ms=now_ms)
+    assert [(key.name, key.is_disabled) for key in list_keys(db.reader)] == [
+        ("laptop", True),
+        ("server", False),
+    ]
+
+
+def test_ambiguous_name_disables_nothing_and_shows_the_prefixes(db: Database, now_ms: int) -> None:
+    one = create_key(db, "a", key_name="laptop", now_ms=now_ms).record
+    two = create_key(db, "b", key_name="laptop", now_ms=now_ms).record
+    with pytest.raises(StoreError, match=f"{one.prefix}, {two.prefix}"):
+        disable_key(db, "laptop", now_ms=now_ms)
+    assert not any(key.is_disabled for key in list_keys(db.reader))
+
+
+def test_name_of_a_disabled_key_may_be_used_again(db: Database, now_ms: int) -> None:
+    create_key(db, "acme", key_name="laptop", now_ms=now_ms)
+    first = disable_key(db, "laptop", now_ms=now_ms)
+    create_key(db, "acme", key_name="laptop", now_ms=now_ms)
+    assert disable_key(db, "laptop", now_ms=now_ms).id != first.id
+
+
+def test_key_that_does_not_exist_cannot_be_disabled(db: Database, now_ms: int) -> None:
+    with pytest.raises(StoreError, match="no active key"):
+        disable_key(db, "nobody", now_ms=now_ms)
+
+
+def test_disabled_account_disables_all_its_keys_and_keeps_its_balance(
+    db: Database, key: KeyRecord, now_ms: int
+) -> None:
+    disable_account(db, "acme", now_ms=now_ms)
+    (found,) = list_keys(db.reader)
+    assert found.is_disabled
+    assert (found.disabled_ms, found.account_disabled_ms) == (None, now_ms)
+    assert found.balance_micros == 1_000_000
+
+
+def test_rate_is_changed_with_its_burst(db: Database, key: KeyRecord) -> None:
+    assert (key.rate, key.burst) == (10.0, 10)
+    changed = set_rate(db, key.prefix, rate=50)
+    assert (changed.rate, changed.burst) == (50.0, 50)
+    assert set_rate(db, key.prefix, rate=50, burst=200).burst == 200
+
+
+def test_unknown_account_is_named(db: Database) -> None:
+    with pytest.raises(StoreError, match="no account 'nobody'"):
+        account_id_of(db.reader, "nobody")

@@ -1,0 +1,507 @@
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
+
+import pytest
+
+from loupette.errors import IdempotencyTaken, InsufficientBalance, StoreError
+from loupette.store import idempotency
+from loupette.store.database import Database
+from loupette.store.idempotency import IdempotentReply
+from loupette.store.keys import KeyRecord, create_key
+from loupette.store.ledger import Ledger, adjust, refund, topup, verify
+from loupette.store.logs import LogCounter, LogEntry
+
+Pause = Callable[[Database], AbstractContextManager[None]]
+MakeLog = Callable[..., LogEntry]
+
+TOP_UP = """
+import sys
+import threading
+from pathlib import Path
+from loupette.store.database import Database
+from loupette.store.ledger import topup
+with Database.open(Path(sys.argv[1])) as db:
+    for _ in range(int(sys.argv[2])):
+        topup(db, "acme", 10_000, now_ms=0)
+        print("topped up", flush=True)
+"""
+
+
+def balance(db: Database) -> int:
+    return int(db.reader.execute("SELECT balance FROM accounts").fetchone()[0])
+
+
+def count(db: Database, table: str) -> int:
+    return int(db.reader.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])
+
+
+def charge(ledger: Ledger, log: LogEntry) -> int:
+    hold = ledger.hold(log.account_id, log.cost_micros)
+    return ledger.settle(hold, log).result().balance_micros
+
+
+@pytest.fixture(autouse=True)
+def adds_up_afterwards(db: Database) -> Iterator[None]:
+    """Whatever a test does to the money, the books are in order after it."""
+    yield
+    assert verify(db).problems == ()
+
+
+# Holding
+
+
+def test_hold_takes_money_off_what_is_available(ledger: Ledger, key: KeyRecord) -> None:
+    ledger.hold(key.account_id, 300_000)
+    assert ledger.available(key.account_id) == 700_000
+
+
+def test_hold_writes_nothing(db: Database, ledger: Ledger, key: KeyRecord) -> None:
+    ledger.hold(key.account_id, 300_000)
+    assert (balance(db), count(db, "ledger")) == (1_000_000, 1)
+
+
+def test_hold_refuses_when_balance_is_short(ledger: Ledger, key: KeyRecord) -> None:
+    with pytest.raises(InsufficientBalance) as refused:
+        ledger.hold(key.account_id, 1_000_001)
+    assert refused.value.detail == {"available_micros": 1_000_000, "price_micros": 1_000_001}
+    assert ledger.available(key.account_id) == 1_000_000
+
+
+def test_hold_refuses_what_other_holds_may_spend(ledger: Ledger, key: KeyRecord) -> None:
+    ledger.hold(key.account_id, 600_000)
+    with pytest.raises(InsufficientBalance):
+        ledger.hold(key.account_id, 400_001)
+    ledger.hold(key.account_id, 400_000)
+    assert ledger.available(key.account_id) == 0
+
+
+def test_hold_of_one_account_does_not_touch_another(
+    db: Database, ledger: Ledger, key: KeyRecord, now_ms: int
+) -> None:
+    other = create_key(db, "other", now_ms=now_ms).record
+    topup(db, "other", 5, now_ms=now_ms)
+    ledger.hold(key.account_id, 1_000_000)
+    assert ledger.available(other.account_id) == 5
+
+
+def test_hold_of_nothing_passes_without_a_balance(
+    db: Database, ledger: Ledger, now_ms: int
+) -> None:
+    ledger.hold(create_key(db, "poor", now_ms=now_ms).record.account_id, 0)
+
+
+def test_negative_hold_is_a_mistake(ledger: Ledger, key: KeyRecord) -> None:
+    with pytest.raises(ValueError, match="negative"):
+        ledger.hold(key.account_id, -1)
+
+
+def test_hold_on_an_unknown_account_is_refused(ledger: Ledger) -> None:
+    with pytest.raises(StoreError, match="no account"):
+        ledger.hold(77, 1)
+
+
+def test_released_hold_gives_its_money_back(ledger: Ledger, key: KeyRecord) -> None:
+    hold = ledger.hold(key.account_id, 300_000)
+    ledger.release(hold)
+    ledger.release(hold)
+    assert ledger.available(key.account_id) == 1_000_000
+
+
+def test_holds_are_forgotten_with_the_process(ledger: Ledger, db: Database, key: KeyRecord) -> None:
+    ledger.hold(key.account_id, 300_000)
+    assert Ledger(db).available(key.account_id) == 1_000_000
+
+
+# Settling
+
+
+def test_settle_charges_logs_and_tells_the_new_balance(
+    db: Database, ledger: Ledger, make_log: MakeLog
+) -> None:
+    log = make_log(10_000)
+    assert charge(ledger, log) == 990_000
+    entries = db.reader.execute(
+        "SELECT kind, amount, balance_after, log_id, created_ms FROM ledger ORDER BY id DESC"
+    )
+    assert entries.fetchone() == ("charge", -10_000, 990_000, log.id, log.created_ms)
+    assert db.reader.execute("SELECT id, cost FROM logs").fetchall() == [(log.id, 10_000)]
+
+
+def test_settled_hold_is_taken_off_once(
+    ledger: Ledger, key: KeyRecord, make_log: MakeLog
+) -> None:
+    charge(ledger, make_log(10_000))
+    assert ledger.available(key.account_id) == 990_000
+
+
+def test_hold_counts_until_its_charge_is_committed(
+    db: Database, ledger: Ledger, key: KeyRecord, make_log: MakeLog, paused_writer: Pause
+) -> None:
+    hold = ledger.hold(key.account_id, 1_000_000)
+    with paused_writer(db):
+        settled = ledger.settle(hold, make_log(1_000_000))
+        assert (balance(db), ledger.available(key.account_id)) == (1_000_000, 0)
+    settled.result()
+    assert (balance(db), ledger.available(key.account_id)) == (0, 0)
+
+
+def test_charge_written_but_not_committed_still_counts_as_held(
+    db: Database, ledger: Ledger, key: KeyRecord, make_log: MakeLog, paused_writer: Pause
+) -> None:
+    """The entry has its id already, but no snapshot has the entry."""
+    is_inside, may_leave = threading.Event(), threading.Event()
+
+    def wait(_: sqlite3.Connection) -> None:
+        is_inside.set()
+        assert may_leave.wait(30)
+
+    hold = ledger.hold(key.account_id, 1_000_000)
+    with paused_writer(db):
+        settled = ledger.settle(hold, make_log(1_000_000))
+        db.submit(wait)  # in the same batch, after the charge
+    assert is_inside.wait(30)
+    assert (balance(db), ledger.available(key.account_id)) == (1_000_000, 0)
+    may_leave.set()
+    settled.result()
+    assert (balance(db), ledger.available(key.account_id)) == (0, 0)
+
+
+def test_release_does_not_undo_a_settlement_under_way(
+    db: Database, ledger: Ledger, key: KeyRecord, make_log: MakeLog, paused_writer: Pause
+) -> None:
+    hold = ledger.hold(key.account_id, 1_000_000)
+    with paused_writer(db):
+        settled = ledger.settle(hold, make_log(1_000_000))
+        ledger.release(hold)
+        assert ledger.available(key.account_id) == 0
+    assert settled.result().balance_micros == 0
+
+
+def test_cancelled_settlement_charges_nothing_and_frees_the_hold(
+    db: Database, ledger: Ledger, key: KeyRecord, make_log: MakeLog, paused_writer: Pause
+) -> None:
+    hold = ledger.hold(key.account_id, 400_000)
+    with paused_writer(db):
+        settled = ledger.settle(hold, make_log(400_000))
+        assert settled.cancel()
+    with pytest.raises(CancelledError):
+        settled.result()
+    assert (balance(db), ledger.available(key.account_id)) == (1_000_000, 1_000_000)
+
+
+def test_free_answer_is_entered_as_a_charge_of_nothing(
+    db: Database, ledger: Ledger, make_log: MakeLog
+) -> None:
+    assert charge(ledger, make_log(0)) == 1_000_000
+    assert verify(db).charges == 1
+
+
+def test_settle_takes_a_hold_once(ledger: Ledger, key: KeyRecord, make_log: MakeLog) -> None:
+    hold = ledger.hold(key.account_id, 10_000)
+    ledger.settle(hold, make_log(10_000)).result()
+    with pytest.raises(ValueError, match="before"):
+        ledger.settle(hold, make_log(10_000))
+
+
+def test_settle_refuses_a_released_hold(
+    ledger: Ledger, key: KeyRecord, make_log: MakeLog
+) -> None:
+    hold = ledger.hold(key.account_id, 10_000)
+    ledger.release(hold)
+    with pytest.raises(ValueError, match="before"):
+        ledger.settle(hold, make_log(10_000))
+
+
+@pytest.mark.parametrize(
+    "change", [{"cost_micros": 9_999}, {"outcome": "no_gap"}, {"account_id": 2}]
+)
+def test_settle_refuses_a_log_entry_of_something_else(
+    ledger: Ledger, key: KeyRecord, make_log: MakeLog, change: dict[str, object]
+) -> None:
+    hold = ledger.hold(key.account_id, 10_000)
+    with pytest.raises(ValueError, match="not of a success"):
+        ledger.settle(hold, make_log(**({"cost_micros": 10_000} | change)))
+
+
+def test_failed_settlement_writes_nothing_and_frees_the_hold(
+    db: Database, ledger: Ledger, key: KeyRecord, make_log: MakeLog
+) -> None:
+    first = make_log(10_000)
+    charge(ledger, first)
+    hold = ledger.hold(key.account_id, 10_000)
+    with pytest.raises(sqlite3.IntegrityError):
+        ledger.settle(hold, make_log(10_000, id=first.id)).result()
+    assert (balance(db), count(db, "ledger"), count(db, "logs")) == (990_000, 2, 1)
+    assert ledger.available(key.account_id) == 990_000
+
+
+def test_settlement_whose_commit_fails_frees_the_hold(
+    db: Database, ledger: Ledger, key: KeyRecord, make_log: MakeLog, paused_writer: Pause
+) -> None:
+    def break_the_commit(connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA defer_foreign_keys = ON")
+        connection.execute("UPDATE api_keys SET account_id = 999")
+
+    hold = ledger.hold(key.account_id, 10_000)
+    with paused_writer(db):
+        settled = ledger.settle(hold, make_log(10_000))
+        db.submit(break_the_commit)
+    with pytest.raises(StoreError, match="did not commit"):
+        settled.result()
+    assert (balance(db), ledger.available(key.account_id)) == (1_000_000, 1_000_000)
+
+
+def test_settle_refuses_when_another_process_took_the_money(
+    db: Database, ledger: Ledger, key: KeyRecord, make_log: MakeLog, now_ms: int
+) -> None:
+    hold = ledger.hold(key.account_id, 800_000)
+    adjust(db, "acme", -900_000, "chargeback", now_ms=now_ms)
+    with pytest.raises(InsufficientBalance):
+        ledger.settle(hold, make_log(800_000)).result()
+    assert (balance(db), count(db, "logs")) == (100_000, 0)
+
+
+# Storing the reply with the charge
+
+
+def test_reply_is_made_of_the_new_balance_and_stored_with_the_charge(
+    db: Database, ledger: Ledger, key: KeyRecord, make_log: MakeLog
+) -> None:
+    reply = IdempotentReply("again", b"body", 200, lambda left: f"left: {left}".encode())
+    log = make_log(10_000)
+    settled = ledger.settle(ledger.hold(key.account_id, 10_000), log, reply).result()
+    stored = idempotency.find(db.reader, key.account_id, "again")
+    assert settled.reply == b"left: 990000"
+    assert stored is not None
+    assert (stored.reply, stored.log_id, stored.body_hash) == (settled.reply, log.id, b"body")
+
+
+def test_second_charge_under_one_idempotency_key_is_refused(
+    db: Database, ledger: Ledger, key: KeyRecord, make_log: MakeLog, paused_writer: Pause
+) -> None:
+    reply = IdempotentReply("again", b"body", 200, lambda left: str(left).encode())
+    holds = [ledger.hold(key.account_id, 10_000) for _ in range(2)]
+    with paused_writer(db):
+        first, second = [ledger.settle(hold, make_log(10_000), reply) for hold in holds]
+    assert first.result().balance_micros == 990_000
+    with pytest.raises(IdempotencyTaken):
+        second.result()
+    assert ledger.available(key.account_id) == 990_000
+
+
+def test_reply_that_cannot_be_made_charges_nothing(
+    db: Database, ledger: Ledger, key: KeyRecord, make_log: MakeLog
+) -> None:
+    def fail(_: int) -> bytes:
+        raise RuntimeError("no reply")
+
+    hold = ledger.hold(key.account_id, 10_000)
+    with pytest.raises(RuntimeError, match="no reply"):
+        ledger.settle(hold, make_log(10_000), IdempotentReply("again", b"", 200, fail)).result()
+    assert (balance(db), count(db, "logs"), count(db, "ledger")) == (1_000_000, 0, 1)
+    assert ledger.available(key.account_id) == 1_000_000
+
+
+# Topping up, correcting, refunding
+
+
+def test_topup_adds_and_keeps_its_note(db: Database, key: KeyRecord, now_ms: int) -> None:
+    assert topup(db, "acme", 5, "invoice 7", now_ms=now_ms) == 1_000_005
+    row = db.reader.execute("SELECT kind, amount, note FROM ledger ORDER BY id DESC").fetchone()
+    assert row == ("topup", 5, "invoice 7")
+
+
+@pytest.mark.parametrize("amount", [0, -5])
+def test_topup_of_nothing_or_less_is_refused(
+    db: Database, key: KeyRecord, now_ms: int, amount: int
+) -> None:
+    with pytest.raises(StoreError, match="above 0"):
+        topup(db, "acme", amount, now_ms=now_ms)
+
+
+def test_topup_of_an_unknown_account_opens_none(db: Database, now_ms: int) -> None:
+    with pytest.raises(StoreError, match="no account 'nobody'"):
+        topup(db, "nobody", 5, now_ms=now_ms)
+    assert count(db, "accounts") == 0
+
+
+def test_balance_too_large_for_64_bits_is_refused(
+    db: Database, key: KeyRecord, now_ms: int
+) -> None:
+    with pytest.raises(sqlite3.Error):
+        topup(db, "acme", 2**63 - 1, now_ms=now_ms)
+    assert balance(db) == 1_000_000
+
+
+def test_topup_by_another_connection_is_available_at_once(
+    ledger: Ledger, key: KeyRecord, path: Path, now_ms: int
+) -> None:
+    ledger.hold(key.account_id, 1_000_000)
+    with Database.open(path) as other:
+        topup(other, "acme", 5, now_ms=now_ms)
+    assert ledger.available(key.account_id) == 5
+
+
+def test_adjust_corrects_down_but_never_below_zero(
+    db: Database, key: KeyRecord, now_ms: int
+) -> None:
+    assert adjust(db, "acme", -1_000_000, "typo", now_ms=now_ms) == 0
+    with pytest.raises(InsufficientBalance):
+        adjust(db, "acme", -1, "typo", now_ms=now_ms)
+    assert balance(db) == 0
+
+
+def test_refund_gives_the_whole_charge_back(
+    db: Database, ledger: Ledger, make_log: MakeLog, now_ms: int
+) -> None:
+    log = make_log(10_000)
+    charge(ledger, log)
+    assert refund(db, log.id, "sorry", now_ms=now_ms) == 1_000_000
+
+
+def test_refund_is_made_once(
+    db: Database, ledger: Ledger, make_log: MakeLog, now_ms: int
+) -> None:
+    log = make_log(10_000)
+    charge(ledger, log)
+    refund(db, log.id, now_ms=now_ms)
+    with pytest.raises(StoreError, match="LOG20241101000001 was refunded already"):
+        refund(db, log.id, now_ms=now_ms)
+    assert balance(db) == 1_000_000
+
+
+def test_refund_needs_a_charge(db: Database, key: KeyRecord, now_ms: int) -> None:
+    with pytest.raises(StoreError, match="nothing was charged"):
+        refund(db, 202411010000000009, now_ms=now_ms)
+
+
+def test_free_answer_cannot_be_refunded(
+    db: Database, ledger: Ledger, make_log: MakeLog, now_ms: int
+) -> None:
+    log = make_log(0)
+    charge(ledger, log)
+    with pytest.raises(StoreError, match="nothing was charged"):
+        refund(db, log.id, now_ms=now_ms)
+
+
+# What the schema itself refuses
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE ledger SET amount = 2000000",
+        "DELETE FROM ledger",
+        "INSERT OR REPLACE INTO ledger SELECT id, account_id, kind, 5, 5, log_id, note, created_ms"
+        " FROM ledger",
+    ],
+)
+def test_ledger_is_append_only(db: Database, key: KeyRecord, statement: str) -> None:
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        db.write(lambda connection: connection.execute(statement).close())
+    assert verify(db).entries == 1
+
+
+def test_ledger_is_append_only_for_other_programs_too(key: KeyRecord, path: Path) -> None:
+    with closing(sqlite3.connect(path)) as other:
+        for statement in ("UPDATE ledger SET note = 'x'", "DELETE FROM ledger"):
+            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                other.execute(statement)
+
+
+def test_balance_cannot_go_below_zero(db: Database, key: KeyRecord) -> None:
+    with pytest.raises(sqlite3.IntegrityError, match="balance >= 0"):
+        db.write(lambda connection: connection.execute("UPDATE accounts SET balance = -1").close())
+
+
+@pytest.mark.parametrize(
+    ("kind", "amount", "log_id"),
+    [("charge", 5, 1), ("charge", -5, None), ("topup", -5, None), ("refund", 5, None), ("gift", 5, 1)],
+)
+def test_entry_whose_kind_and_amount_disagree_is_refused(
+    db: Database, key: KeyRecord, kind: str, amount: int, log_id: int | None
+) -> None:
+    insert = (
+        "INSERT INTO ledger(account_id, kind, amount, balance_after, log_id, created_ms)"
+        " VALUES (1, ?, ?, 0, ?, 0)"
+    )
+    with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+        db.write(lambda connection: connection.execute(insert, (kind, amount, log_id)).close())
+
+
+# Many at once
+
+
+def test_concurrent_calls_spend_exactly_the_balance(
+    db: Database, ledger: Ledger, key: KeyRecord, now_ms: int
+) -> None:
+    """250 requests at 10 000 on a balance of 1 000 000: a hundred pass, whatever the timing."""
+    counter = LogCounter(db)
+
+    async def call(number: int) -> bool:
+        for _ in range(number % 7):
+            await asyncio.sleep(0)
+        try:
+            hold = ledger.hold(key.account_id, 10_000)
+        except InsufficientBalance:
+            return False
+        log = LogEntry(
+            id=counter.next_log_id(now_ms),
+            account_id=key.account_id,
+            key_id=key.id,
+            created_ms=now_ms,
+            type_id=50100,
+            code=200,
+            outcome="ok",
+            cost_micros=10_000,
+            response_ms=1,
+        )
+        await asyncio.wrap_future(ledger.settle(hold, log))
+        return True
+
+    async def all_calls() -> list[bool]:
+        return await asyncio.gather(*(call(number) for number in range(250)))
+
+    assert asyncio.run(all_calls()).count(True) == 100
+    assert (balance(db), ledger.available(key.account_id)) == (0, 0)
+
+
+def test_no_moment_of_a_settlement_shows_more_or_less_money(
+    db: Database, ledger: Ledger, key: KeyRecord, make_log: MakeLog
+) -> None:
+    """Looks again and again while the writer commits; both sides of the move would show."""
+    left = 1_000_000
+    for _ in range(100):
+        settled = ledger.settle(ledger.hold(key.account_id, 10_000), make_log(10_000))
+        left -= 10_000
+        while not settled.done():
+            assert ledger.available(key.account_id) == left
+        assert ledger.available(key.account_id) == left
+
+
+@pytest.mark.slow
+def test_money_is_exact_while_another_process_tops_up(
+    db: Database, ledger: Ledger, key: KeyRecord, make_log: MakeLog, path: Path
+) -> None:
+    spend_micros, topups = 10_000, 60
+    total = 1_000_000 + topups * 10_000
+    spent = 0
+    command = [sys.executable, "-c", TOP_UP, str(path), str(topups)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        for _ in other.stdout:
+            hold = ledger.hold(key.account_id, spend_micros)
+            ledger.settle(hold, make_log(spend_micros))
+            spent += spend_micros
+    assert other.returncode == 0
+    assert ledger.available(key.account_id) == total - spent
+    while ledger.available(key.account_id):
+        charge(ledger, make_log(spend_micros))
+    assert balance(db) == 0

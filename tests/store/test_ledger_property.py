@@ -1,0 +1,173 @@
+"""The ledger against a model of plain integers, under random interleavings.
+
+What is available never depends on how far the writer thread has got: settling moves money from a
+hold into a charge, and the sum of both stays. So the model needs no clock, and the two must agree
+after every single step, with settlements in every state.
+"""
+
+import itertools
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from loupette.errors import IdempotencyTaken, InsufficientBalance
+from loupette.store.database import Database
+from loupette.store.idempotency import IdempotentReply
+from loupette.store.keys import KeyRecord, create_key
+from loupette.store.ledger import Hold, Ledger, Settled, adjust, refund, topup, verify
+from loupette.store.logs import LogCounter, LogEntry
+
+NOW_MS = 1_730_419_200_000
+ACCOUNTS = 2
+AMOUNTS = st.integers(0, 40)
+
+
+@pytest.fixture
+def other(db: Database, path: Path) -> Iterator[Database]:
+    """A second opening of the file, as a command in another process would have."""
+    with Database.open(path) as opened:
+        yield opened
+
+
+@pytest.mark.slow
+def test_ledger_agrees_with_a_model_whatever_the_interleaving(
+    db: Database, other: Database
+) -> None:
+    counter, numbers = LogCounter(db), itertools.count()
+
+    class Machine(RuleBasedStateMachine):
+        open_holds = Bundle("open_holds")
+        charges = Bundle("charges")
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.ledger = Ledger(db)
+            self.keys: list[KeyRecord] = [
+                create_key(db, f"account {next(numbers)}", now_ms=NOW_MS).record
+                for _ in range(ACCOUNTS)
+            ]
+            self.available = [0] * ACCOUNTS
+            self.pending: list[Future[Settled]] = []
+
+        def log(self, which: int, cost: int) -> LogEntry:
+            key = self.keys[which]
+            return LogEntry(
+                id=counter.next_log_id(NOW_MS),
+                account_id=key.account_id,
+                key_id=key.id,
+                created_ms=NOW_MS,
+                type_id=10200,
+                code=200,
+                outcome="ok",
+                cost_micros=cost,
+                response_ms=1,
+            )
+
+        @rule(which=st.integers(0, ACCOUNTS - 1), amount=AMOUNTS, target=open_holds)
+        def hold(self, which: int, amount: int) -> tuple[int, Hold] | None:
+            try:
+                hold = self.ledger.hold(self.keys[which].account_id, amount)
+            except InsufficientBalance:
+                assert amount > self.available[which]
+                return None
+            assert amount <= self.available[which]
+            self.available[which] -= amount
+            return which, hold
+
+        @rule(held=consumes(open_holds), target=charges)
+        def settle(self, held: tuple[int, Hold] | None) -> int | None:
+            if held is None:
+                return None
+            which, hold = held
+            log = self.log(which, hold.amount_micros)
+            self.pending.append(self.ledger.settle(hold, log))
+            self.ledger.release(hold)
+            return log.id
+
+        @rule(held=consumes(open_holds))
+        def release(self, held: tuple[int, Hold] | None) -> None:
+            if held is None:
+                return
+            which, hold = held
+            self.ledger.release(hold)
+            self.available[which] += hold.amount_micros
+
+        @rule(held=consumes(open_holds))
+        def settle_in_vain(self, held: tuple[int, Hold] | None) -> None:
+            """The reply's key is taken, so the charge is undone and its hold freed."""
+            if held is None:
+                return
+            which, hold = held
+            name = f"key {next(numbers)}"
+            reply = IdempotentReply(name, b"", 200, lambda left: b"")
+            account_id = self.keys[which].account_id
+            taken = self.ledger.settle(
+                self.ledger.hold(account_id, 0), self.log(which, 0), reply
+            )
+            failed = self.ledger.settle(hold, self.log(which, hold.amount_micros), reply)
+            assert isinstance(failed.exception(), IdempotencyTaken)
+            assert taken.exception() is None
+            self.available[which] += hold.amount_micros
+
+        @rule(which=st.integers(0, ACCOUNTS - 1), amount=st.integers(1, 100), beside=st.booleans())
+        def topup(self, which: int, amount: int, beside: bool) -> None:
+            topup(other if beside else db, self.keys[which].account_name, amount, now_ms=NOW_MS)
+            self.available[which] += amount
+
+        @rule(which=st.integers(0, ACCOUNTS - 1), amount=AMOUNTS)
+        def adjust_down_what_is_free(self, which: int, amount: int) -> None:
+            if amount <= self.available[which]:
+                adjust(other, self.keys[which].account_name, -amount, "", now_ms=NOW_MS)
+                self.available[which] -= amount
+
+        @rule(charge=consumes(charges))
+        def refund(self, charge: int | None) -> None:
+            """From the other process too, so only of what is committed."""
+            self.wait()
+            found = db.reader.execute(
+                "SELECT account_id, -amount FROM ledger WHERE log_id = ? AND amount < 0", (charge,)
+            ).fetchone()
+            if charge is not None and found is not None:
+                refund(other, charge, now_ms=NOW_MS)
+                ids = [key.account_id for key in self.keys]
+                self.available[ids.index(found[0])] += found[1]
+
+        @precondition(lambda self: self.pending)
+        @rule()
+        def wait(self) -> None:
+            for future in self.pending:
+                assert future.result(timeout=30).balance_micros >= 0
+            self.pending.clear()
+
+        @invariant()
+        def available_is_what_the_model_says(self) -> None:
+            for key, expected in zip(self.keys, self.available, strict=True):
+                assert self.ledger.available(key.account_id) == expected
+
+        def teardown(self) -> None:
+            self.wait()
+            assert verify(db).problems == ()
+
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+        ),
+    )
