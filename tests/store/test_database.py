@@ -103,7 +103,7 @@ def test_closing_twice_is_harmless(path: Path) -> None:
 
 
 def test_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="missing/loupette.db"):
+    with pytest.raises(StoreError, match=r"missing/loupette\.db"):
         Database.open(tmp_path / "missing" / "loupette.db")
 
 

@@ -114,9 +114,7 @@ def test_ledger_agrees_with_a_model_whatever_the_interleaving(
             name = f"key {next(numbers)}"
             reply = IdempotentReply(name, b"", 200, lambda left: b"")
             account_id = self.keys[which].account_id
-            taken = self.ledger.settle(
-                self.ledger.hold(account_id, 0), self.log(which, 0), reply
-            )
+            taken = self.ledger.settle(self.ledger.hold(account_id, 0), self.log(which, 0), reply)
             failed = self.ledger.settle(hold, self.log(which, hold.amount_micros), reply)
             assert isinstance(failed.exception(), IdempotencyTaken)
             assert taken.exception() is None

@@ -26,7 +26,8 @@ def applied(connection: sqlite3.Connection) -> list[str]:
 
 def record_step(connection: sqlite3.Connection, name: str) -> None:
     connection.execute(
-        "INSERT INTO _sqlite_migrations(migration_set, name, applied_at) VALUES ('loupette', ?, '')",
+        "INSERT INTO _sqlite_migrations(migration_set, name, applied_at)"
+        " VALUES ('loupette', ?, '')",
         (name,),
     )
 

@@ -159,7 +159,9 @@ def insert(connection: sqlite3.Connection, entry: LogEntry) -> None:
 
 def get(reader: sqlite3.Connection, account_id: int, log_id: int) -> LogRecord | None:
     """The account's own log entry; None when it is another's, or nobody's."""
-    row = reader.execute(_SELECT + "WHERE l.account_id = ? AND l.id = ?", (account_id, log_id)).fetchone()
+    row = reader.execute(
+        _SELECT + "WHERE l.account_id = ? AND l.id = ?", (account_id, log_id)
+    ).fetchone()
     return None if row is None else _from_row(row)
 
 
