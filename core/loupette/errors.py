@@ -24,7 +24,7 @@ LoupetteError
 │   │   └── KeyDisabled
 │   ├── InsufficientBalance
 │   ├── RateLimited
-│   ├── Overloaded
+│   │   └── Overloaded
 │   ├── NotFound
 │   │   └── UnknownLog
 │   ├── MethodNotAllowed

@@ -1,0 +1,122 @@
+"""A real uvicorn in a process of its own, to kill and to talk to over sockets."""
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+from loupette.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer over a real connection; numbers with a point are Decimal."""
+
+    status: int
+    headers: Mapping[str, str]
+    json: Any  # a reply's body, looked into by each test
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server process."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+    def post(
+        self, fields: Mapping[str, object], key: str, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Post one recognition on a connection of its own."""
+        body = json.dumps(fields).encode()
+        return self.request("POST", "/api/v1/captcha.php", key, body, headers)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        key: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send one request on a connection of its own."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            kind = {"Content-Type": "application/json", "X-API-Key": key}
+            connection.request(method, path, body, {**kind, **(headers or {})})
+            response = connection.getresponse()
+            read = parse(response.read())
+            return Reply(response.status, {k.lower(): v for k, v in response.getheaders()}, read)
+        finally:
+            connection.close()
+
+    def connect(self) -> socket.socket:
+        """A bare connection, for what no HTTP library would send."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
+
+    def workers(self) -> list[int]:
+        """The process ids of its solver processes."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(child) for child in children.read_text().split()]
+
+
+def parse(body: bytes | str) -> Any:  # Any: JSON
+    return json.loads(body, parse_float=Decimal)
+
+
+@contextmanager
+def serve(settings: Settings) -> Iterator[Server]:
+    """Run a server until the block ends. It listens before it is ready, so clients just wait."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        port = listener.getsockname()[1]
+        command = [sys.executable, "-m", "uvicorn", "server:app", "--app-dir", str(ROOT)]
+        process = subprocess.Popen(
+            [*command, "--fd", str(listener.fileno()), "--log-level", "error"],
+            env={**os.environ, **_environment(settings)},
+            pass_fds=[listener.fileno()],
+            stdin=subprocess.DEVNULL,
+        )
+    try:
+        yield Server(process, port)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    return {
+        "LOUPETTE_DATABASE": str(settings.database),
+        "LOUPETTE_REGISTRY": str(settings.registry),
+        "LOUPETTE_WORKERS": str(settings.workers),
+        "LOUPETTE_MAX_IN_FLIGHT": str(settings.max_in_flight),
+        "LOUPETTE_BODY_TIMEOUT_S": str(settings.body_timeout_s),
+        "LOUPETTE_PLUGINS": ",".join(settings.plugins),
+    }
+
+
+def wait_until_gone(pid: int, timeout_s: float = 30.0) -> bool:
+    """Whether a process that is not our child ends in time."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], timeout_s)[0])
+    finally:
+        os.close(descriptor)

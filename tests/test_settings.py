@@ -1,0 +1,70 @@
+"""Environment variables to one frozen value."""
+
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+
+from loupette.errors import SettingsError
+from loupette.settings import Settings
+
+
+def test_nothing_set_gives_the_defaults() -> None:
+    assert Settings.from_environment({}) == Settings()
+
+
+def test_variables_of_others_are_left_alone() -> None:
+    assert Settings.from_environment({"PATH": "/bin", "DATABASE": "x"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "name", "value"),
+    [
+        ("LOUPETTE_DATABASE", "/data/money.db", "database", Path("/data/money.db")),
+        ("LOUPETTE_REGISTRY", "other.toml", "registry", Path("other.toml")),
+        ("LOUPETTE_WORKERS", "3", "workers", 3),
+        ("LOUPETTE_MAX_IN_FLIGHT", "7", "max_in_flight", 7),
+        ("LOUPETTE_MAX_BODY_BYTES", "1000", "max_body_bytes", 1000),
+        ("LOUPETTE_BODY_TIMEOUT_S", "2.5", "body_timeout_s", 2.5),
+        ("LOUPETTE_ALWAYS_200", "1", "always_200", True),
+        ("LOUPETTE_ALWAYS_200", "No", "always_200", False),
+        ("LOUPETTE_PLUGINS", " mine, yours ,", "plugins", ("mine", "yours")),
+        ("LOUPETTE_PLUGINS", "", "plugins", ()),
+    ],
+)
+def test_each_field_has_its_variable(variable: str, text: str, name: str, value: object) -> None:
+    assert getattr(Settings.from_environment({variable: text}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("LOUPETTE_WORKERS", "0"),
+        ("LOUPETTE_WORKERS", "-2"),
+        ("LOUPETTE_WORKERS", "two"),
+        ("LOUPETTE_WORKERS", "1.5"),
+        ("LOUPETTE_BODY_TIMEOUT_S", "0"),
+        ("LOUPETTE_BODY_TIMEOUT_S", "nan"),
+        ("LOUPETTE_BODY_TIMEOUT_S", "inf"),
+        ("LOUPETTE_ALWAYS_200", "maybe"),
+        ("LOUPETTE_ALWAYS_200", ""),
+    ],
+)
+def test_a_bad_value_is_an_error_naming_variable_and_value(variable: str, text: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment({variable: text})
+    assert f"{variable}={text!r}" in caught.value.message
+
+
+def test_a_misspelt_variable_is_an_error_listing_the_right_ones() -> None:
+    with pytest.raises(SettingsError, match=r"LOUPETTE_WORKER is no setting.*LOUPETTE_WORKERS"):
+        Settings.from_environment({"LOUPETTE_WORKER": "2"})
+
+
+def test_settings_cannot_be_changed_once_made() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Settings().workers = 9  # type: ignore[misc]  # what is tested
+
+
+def test_there_is_at_least_one_worker_by_default() -> None:
+    assert Settings().workers >= 1
