@@ -54,7 +54,7 @@ async def list_logs(request: Request) -> Response:
 
 
 async def one_log(request: Request) -> Response:
-    """GET /api/v1/logs/{log_id}."""
+    """GET /api/v1/logs/{log_id}: one of the account's own requests."""
     service, key = service_of(request), caller_of(request)
     headers = service.count(key)
     text = request.path_params["log_id"]

@@ -27,7 +27,7 @@ async def types(request: Request) -> Response:
 
 
 async def types_json(request: Request) -> Response:
-    """GET /api/v1/types."""
+    """GET /api/v1/types: the catalogue as JSON."""
     body = render(200, SUCCESS, {"types": _describe_all(request)})
     return respond(200, body, always_200=service_of(request).settings.always_200)
 
