@@ -1,6 +1,7 @@
 """Installed plugins + registry.toml -> the catalogue of served types."""
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -89,6 +90,7 @@ def build_catalogue(plugins: Iterable[Plugin], path: Path) -> Catalogue:
 
 _TOP = ("reports", "types")
 _REPORTS = ("refund", "within_hours")
+_TYPE_ID = re.compile(r"[1-9][0-9]{0,9}")  # one spelling each, so no table hides another
 _TYPE = ("package", "price", "deadline_s", "min_confidence")
 
 
@@ -133,7 +135,7 @@ class _Reader:
         return value
 
     def _type_id(self, key: str, text: str) -> int:
-        if not text.isascii() or not text.isdigit() or int(text) < 1:
+        if not _TYPE_ID.fullmatch(text):
             raise self._fail(key, "a type ID is a positive integer, as in [types.50200]")
         return int(text)
 
@@ -182,7 +184,7 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
             raise self._fail(key, f"must be a number, not {value!r}")
         number = Decimal(str(value))
-        if not low <= number <= high:
+        if number.is_nan() or not low <= number <= high:
             raise self._fail(key, f"is {number}, must be within {low} and {high}")
         return number
 
