@@ -1,0 +1,185 @@
+"""Which way imports point, read from the sources; and what a fresh interpreter loads."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CORE = ROOT / "core" / "loupette"
+HEAVY = ("tensorflow", "keras", "skimage", "ai_edge_litert", "cv2")
+
+
+def sources(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.py"))
+
+
+def plugin_sources() -> list[Path]:
+    """What a plugin ships and trains with; its tests may use more."""
+    folders = [folder for folder in (ROOT / "plugins").iterdir() if folder.is_dir()]
+    return [
+        path
+        for folder in folders
+        for part in ("src", "training")
+        for path in sources(folder / part)
+    ]
+
+
+def everything() -> list[Path]:
+    folders = [ROOT / name for name in ("core", "plugins", "tests", "bench", "docs")]
+    return [ROOT / "server.py", *(path for folder in folders for path in sources(folder))]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Full names of all modules a file imports, wherever in it; ``from a import b`` is ``a.b``."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import hides which way it points"
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def breaches(paths: list[Path], *forbidden: str) -> list[str]:
+    def is_in(name: str) -> bool:
+        return any(name == package or name.startswith(package + ".") for package in forbidden)
+
+    return [f"{path.relative_to(ROOT)}: {n}" for path in paths for n in imports(path) if is_in(n)]
+
+
+def engine_sources(*without: str) -> list[Path]:
+    return [path for path in sources(CORE) if path.relative_to(CORE).parts[0] not in without]
+
+
+def test_nobody_imports_the_folder_core() -> None:
+    assert breaches(everything(), "core") == []
+
+
+def test_the_core_imports_no_plugin() -> None:
+    plugins = {path.name for path in (ROOT / "plugins").glob("*/src/*") if path.is_dir()}
+    assert breaches(sources(CORE), *plugins) == []
+
+
+def test_the_core_names_no_plugin() -> None:
+    """Not even in a text: what the engine knows of plugins comes through the hook."""
+    names = "|".join(path.name for path in (ROOT / "plugins").iterdir() if path.is_dir())
+    package = re.compile(rf"loupette[-_]({names})\b")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in sources(CORE)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if package.search(line)
+    ]
+    assert found == []
+
+
+def test_plugins_import_public_names_only() -> None:
+    public = ("loupette.plugin", "loupette.toolkit", "loupette.errors", "loupette.testing")
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in plugin_sources()
+        for name in imports(path)
+        if re.match(r"loupette(\.|$)", name)
+        and not any(name == part or name.startswith(part + ".") for part in public)
+    ]
+    assert found == []
+
+
+def test_plugins_do_not_import_each_other() -> None:
+    found = []
+    for folder in (ROOT / "plugins").iterdir():
+        others = [
+            path.name
+            for path in (ROOT / "plugins").glob("*/src/*")
+            if folder not in path.parents and path.is_dir()
+        ]
+        if folder.is_dir():
+            found += breaches(sources(folder), *others)
+    assert found == []
+
+
+def test_only_the_web_and_the_command_line_know_http() -> None:
+    paths = engine_sources("web", "cli", "testing")
+    assert breaches(paths, "starlette", "uvicorn", "http", "loupette.web") == []
+
+
+def test_nothing_below_the_command_line_imports_it() -> None:
+    paths = [path for path in engine_sources("cli") if path.name != "__main__.py"]
+    assert breaches(paths, "loupette.cli") == []
+
+
+def test_the_store_knows_no_engine_and_no_web() -> None:
+    above = ("engine", "pool", "worker", "solving", "registry", "manager", "web", "cli", "plugin")
+    assert breaches(sources(CORE / "store"), *(f"loupette.{name}" for name in above)) == []
+
+
+def test_the_errors_know_nobody() -> None:
+    assert [name for name in imports(CORE / "errors.py") if name.startswith("loupette")] == []
+
+
+def test_the_plugin_api_knows_only_the_errors() -> None:
+    found = [
+        name
+        for path in sources(CORE / "plugin")
+        for name in imports(path)
+        if name.startswith("loupette")
+        and not name.startswith(("loupette.plugin", "loupette.errors"))
+    ]
+    assert found == []
+
+
+def test_sql_is_written_in_the_store_only() -> None:
+    sql = re.compile(
+        r"\b(SELECT\s.+\sFROM|INSERT\s+INTO|DELETE\s+FROM|UPDATE\s+\w+\s+SET|PRAGMA)\b", re.DOTALL
+    )
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in engine_sources("store", "toolkit")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and sql.search(node.value)
+    ]
+    assert found == []
+
+
+def test_the_core_outside_the_toolkit_imports_no_framework() -> None:
+    assert breaches(engine_sources("toolkit"), *HEAVY) == []
+
+
+def test_the_engine_does_not_import_the_toolkit() -> None:
+    assert breaches(engine_sources("toolkit", "testing"), "loupette.toolkit") == []
+
+
+def test_nothing_asks_whether_it_is_under_test() -> None:
+    assert breaches(engine_sources("testing"), "pytest", "unittest", "hypothesis") == []
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import loupette",
+        "import loupette.plugin",
+        "import loupette.web.app",
+        "import loupette.worker",
+        "from loupette.manager import load_plugins; load_plugins()",
+    ],
+)
+def test_a_fresh_interpreter_loads_no_framework(program: str) -> None:
+    script = f"{program}\nimport sys\nprint(*sorted({set(HEAVY)!r} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.split() == []
+
+
+def test_importing_the_package_loads_almost_nothing() -> None:
+    script = (
+        "import sys, loupette; print(*{'numpy', 'PIL', 'starlette', 'sqlite3'} & {*sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.split() == []
