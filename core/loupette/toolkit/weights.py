@@ -1,0 +1,114 @@
+"""A packaged model and its card: what it is, what it learned from, that it is the right file."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loupette.errors import PluginError
+
+FORMAT = 1
+"""Version of the card's layout; a card of another version is refused."""
+
+CARD = "card.json"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What ``card.json`` says.
+
+    Attributes:
+        folder: where the card and the model lie.
+        model_file: name of the model file beside the card.
+        sha256: hash of the model file, in hex.
+        input_shape: (height, width, channels).
+        symbols: the alphabet, in the order of the outputs; the blank follows it.
+        fold_case: letters are read in lower case whatever their case is.
+        temperature: divisor of the logits that makes confidences honest.
+        facts: the whole card: training, scores, parameters, date.
+    """
+
+    folder: Path
+    model_file: str
+    sha256: str
+    input_shape: tuple[int, int, int]
+    symbols: str
+    fold_case: bool
+    temperature: float
+    facts: Mapping[str, Any]  # scores and training facts, free in form
+
+    @property
+    def model_path(self) -> Path:
+        """The model file."""
+        return self.folder / self.model_file
+
+
+def read_card(folder: Path) -> Card:
+    """Read a model's card and check the model file against it.
+
+    Args:
+        folder: holds ``card.json`` and the model file it names.
+
+    Returns:
+        The card; its model file exists and has the hash the card states.
+
+    Raises:
+        PluginError: a file is missing, the card is damaged, or the hash is another.
+    """
+    card = _parse(folder)
+    try:
+        actual = hash_file(card.model_path)
+    except OSError as error:
+        raise PluginError(f"model file missing: {card.model_path}; reinstall the plugin") from error
+    if actual != card.sha256:
+        raise PluginError(
+            f"{card.model_path} has SHA-256 {actual[:12]}..., its card says {card.sha256[:12]}...; "
+            "the file is damaged or from another version: reinstall the plugin"
+        )
+    return card
+
+
+def _parse(folder: Path) -> Card:
+    """The card as written, without a look at the model."""
+    try:
+        facts = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PluginError(f"no readable {CARD} in {folder}: {error}") from error
+    try:
+        if facts["format"] != FORMAT:
+            raise PluginError(f"{folder / CARD} has format {facts['format']}, expected {FORMAT}")
+        height, width, channels = facts["input_shape"]
+        card = Card(
+            folder=folder,
+            model_file=str(facts["model_file"]),
+            sha256=str(facts["sha256"]),
+            input_shape=(int(height), int(width), int(channels)),
+            symbols=str(facts["symbols"]),
+            fold_case=bool(facts["fold_case"]),
+            temperature=float(facts["temperature"]),
+            facts=facts,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise PluginError(f"{folder / CARD} is incomplete: {error!r}") from error
+    if facts["blank"] != len(card.symbols) or len(set(card.symbols)) != len(card.symbols):
+        raise PluginError(f"{folder / CARD}: the blank must follow the {len(card.symbols)} symbols")
+    return card
+
+
+def write_card(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Write ``card.json``, with the format and the hash of the model file filled in.
+
+    Args:
+        folder: holds the model file that ``facts["model_file"]`` names.
+        facts: all other entries; must hold what `Card` needs.
+    """
+    full = {"format": FORMAT, **facts, "sha256": hash_file(folder / str(facts["model_file"]))}
+    text = json.dumps(full, ensure_ascii=False, indent=2)
+    (folder / CARD).write_text(text + "\n", encoding="utf-8")
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

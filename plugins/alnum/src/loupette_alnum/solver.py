@@ -1,0 +1,126 @@
+"""Reads one line of letters and digits from a picture."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from loupette.plugin import Answer, Challenge, OptionValue, Picture, Pixels, Unsolvable
+from loupette.toolkit.ctc import Alphabet, CtcRecognizer, Reading, beam_search, restrict
+from loupette.toolkit.images import combine_frames
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+LEAST_RANGE = 10.0
+"""Grey levels between the darkest and lightest hundredth below which a picture counts as blank."""
+
+ASPECTS = (0.5, 12.0)
+"""Width over height of what can be one line of text; the model has never seen others."""
+
+LEAST_CONFIDENCE = 0.02
+"""Below it not one answer in twenty was right; a guess is no answer."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the caller's options ask of an answer.
+
+    Attributes:
+        symbols: the model's symbols that may occur.
+        upper: letters that the caller's set has in upper case only.
+        case: ``"keep"``, ``"upper"`` or ``"lower"``.
+        least: fewest characters.
+        most: most characters.
+    """
+
+    symbols: str
+    upper: frozenset[str]
+    case: str
+    least: int
+    most: int
+
+    def spell(self, text: str) -> str:
+        """The model's lower-case text as the caller wants it written."""
+        if self.case == "upper":
+            return text.upper()
+        return "".join(char.upper() if char in self.upper else char for char in text)
+
+
+def read_rules(options: Mapping[str, OptionValue], alphabet: Alphabet) -> Rules:
+    """Turn the options into rules for the model's symbols.
+
+    Raises:
+        Unsolvable: no symbol of the model, or no length, is allowed.
+    """
+    charset = str(options.get("charset", alphabet.symbols))
+    symbols = "".join(char for char in alphabet.symbols if {char, char.upper()} & set(charset))
+    least, most = int(options.get("min_length", 1)), int(options.get("max_length", 64))
+    if not symbols or least > most:
+        raise Unsolvable("options", "no text of letters and digits fits these options")
+    upper = frozenset(char for char in symbols if char not in charset)
+    return Rules(symbols, upper, str(options.get("case", "keep")), least, most)
+
+
+class AlnumSolver:
+    """The loaded model.
+
+    Args:
+        weights: folder of the model and its card.
+    """
+
+    def __init__(self, weights: Path = WEIGHTS) -> None:
+        self._recognizer = CtcRecognizer(weights)
+
+    def solve(self, challenge: Challenge) -> Answer:
+        """Read the text.
+
+        Letters come back in lower case, unless ``case`` or an upper-case ``charset`` says
+        otherwise: the model does not tell cases apart.
+
+        Raises:
+            Unsolvable: ``no_text``, ``bad_shape``, ``unsure`` or ``options``.
+        """
+        rules = read_rules(challenge.options, self._recognizer.alphabet)
+        readings = self.read(challenge.image, rules)
+        best = readings[0]
+        if best.probability < LEAST_CONFIDENCE:
+            raise Unsolvable("unsure", "no reading is likely", detail=_candidates(readings, rules))
+        return Answer(rules.spell(best.text), best.probability, _candidates(readings, rules))
+
+    def read(self, picture: Picture, rules: Rules) -> list[Reading]:
+        """All likely texts that keep the rules, likeliest first; at least one."""
+        log_probs = self._recognizer.read([_line_of_text(picture)])[0]
+        allowed = restrict(log_probs, self._recognizer.alphabet, rules.symbols)
+        found = beam_search(allowed, self._recognizer.alphabet, min_length=0, max_length=rules.most)
+        fitting = [reading for reading in found if len(reading.text) >= rules.least]
+        if not fitting or (found[0].text == "" and found[0].probability > 0.5):
+            raise Unsolvable("no_text", "no text of the wanted length was found")
+        return fitting
+
+
+def _line_of_text(picture: Picture) -> Pixels:
+    """The one picture to read, of all frames.
+
+    Raises:
+        Unsolvable: it is blank, or no line of text has this shape.
+    """
+    aspect = picture.width / picture.height
+    if not ASPECTS[0] <= aspect <= ASPECTS[1] or picture.height < 8:
+        size = f"{picture.width}x{picture.height}"
+        raise Unsolvable("bad_shape", f"{size} is not the shape of a line of text")
+    combined = combine_frames(picture.rgb_frames)
+    low, high = np.percentile(combined, (0.5, 99.5))
+    if high - low < LEAST_RANGE:
+        raise Unsolvable("no_text", "the picture is blank")
+    return combined
+
+
+def _candidates(readings: list[Reading], rules: Rules) -> dict[str, list[dict[str, str | float]]]:
+    """The three likeliest texts, for the caller to see how close it was."""
+    return {
+        "candidates": [
+            {"text": rules.spell(r.text), "confidence": round(r.probability, 4)}
+            for r in readings[:3]
+        ]
+    }

@@ -1,0 +1,61 @@
+"""Draw the training pictures of alphanumeric text, shard after shard.
+
+A running training picks new shards up; numbers start again at `--keep`, so disk use is bounded::
+
+    python plugins/alnum/training/generate.py --out data/train/alnum --shards 60
+    python plugins/alnum/training/generate.py --out data/train/alnum --held --shards 1 --count 2000
+    python plugins/alnum/training/generate.py --sheet build/alnum.png
+"""
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from loupette.toolkit.synth import Studio, draw_alnum, write_sheet
+from loupette.toolkit.synth.shards import write_shard
+from loupette_alnum.model import ALPHABET, HEIGHT, WIDTH
+
+GENERATOR_VERSION = 2
+"""Counts up when what is drawn changes; written into the model's card."""
+
+EMPTY = 0.025
+"""Share of pictures without text, so that the model learns to read nothing from nothing."""
+
+
+def main() -> None:
+    """Draw shards, or one contact sheet."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--assets", type=Path, default=Path("data/assets"))
+    parser.add_argument("--out", type=Path, default=Path("data/train/alnum"))
+    parser.add_argument("--first", type=int, default=0, help="number of the first shard")
+    parser.add_argument("--shards", type=int, default=1)
+    parser.add_argument("--count", type=int, default=16_000, help="pictures in a shard")
+    parser.add_argument("--keep", type=int, default=20, help="shards on disk at most")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--held", action="store_true", help="fonts and styles for validation")
+    parser.add_argument("--sheet", type=Path, help="write a contact sheet instead")
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    for number in range(args.first, args.first + args.shards):
+        studio = Studio(args.assets, args.seed * 10_000 + number, held=args.held, working=300)
+
+        def draw(studio: Studio = studio) -> tuple[npt.NDArray[np.uint8], str]:
+            if studio.rng.random() < EMPTY:
+                return studio.draw_nothing(), ""
+            text = draw_alnum(studio.rng)
+            return studio.draw(list(text)), text
+
+        if args.sheet:
+            pictures, texts = zip(*(draw() for _ in range(144)), strict=True)
+            write_sheet(pictures, texts, args.sheet)
+            return
+        folder, place = args.out / ("held" if args.held else "train"), number % args.keep
+        write_shard(folder, place, draw, ALPHABET, count=args.count, height=HEIGHT, width=WIDTH)
+        print(f"shard {number} -> {place}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
