@@ -38,13 +38,15 @@ class Solvers:
     def warm(self, type_id: int) -> str | None:
         """Load a type and let it read its own sample; gives why that failed, if it did."""
         try:
-            sample = self._specs[type_id].sample()
+            spec = self._spec(type_id)
+            sample = spec.sample()
         except (Exception, SystemExit) as error:  # a plugin's code: whatever it raises is its own
             return _describe(error)
         reply = self.answer(Task(type_id, sample))
-        if isinstance(reply, Read):
+        if isinstance(reply, Read) and reply.result == spec.sample_answer:
             return None
-        return f"did not read its own sample: {getattr(reply, 'message', reply)}"
+        got = reply.result if isinstance(reply, Read) else getattr(reply, "message", reply)
+        return f"its own sample, {spec.sample_answer!r}, it reads as: {got}"
 
     def answer(self, task: Task) -> Reply:
         """Decode and solve one task; never raises."""
