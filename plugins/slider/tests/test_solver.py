@@ -1,0 +1,140 @@
+"""What an answer says, and when there is none."""
+
+import json
+
+import numpy as np
+import pytest
+
+from loupette.plugin import Challenge, Unsolvable
+from loupette_slider.confidence import Calibration
+from loupette_slider.detector import Box, Candidate, Detections
+from loupette_slider.solver import SliderSolver
+
+from .conftest import LabelledScene, picture
+
+SINGLE = Calibration(0.0, (1.0, 1.0, 0.0))
+MATCHED = Calibration(-2.0, (3.0, 1.0, 2.0, 1.0))
+
+
+class FixedFinder:
+    def __init__(self, gaps: list[Candidate], pieces: list[Candidate]) -> None:
+        self.found = Detections(tuple(gaps), tuple(pieces))
+
+    def detect(self, rgb: object) -> Detections:
+        return self.found
+
+
+def seen(*gaps: Candidate, pieces: tuple[Candidate, ...] = ()) -> SliderSolver:
+    return SliderSolver(FixedFinder(list(gaps), list(pieces)), SINGLE, MATCHED)
+
+
+@pytest.fixture
+def noise() -> Challenge:
+    pixels = np.random.default_rng(1).integers(0, 255, (160, 320, 3), dtype=np.uint8)
+    return Challenge(picture(pixels))
+
+
+def reason_of(solver: SliderSolver, challenge: Challenge) -> str:
+    with pytest.raises(Unsolvable) as caught:
+        solver.solve(challenge)
+    return str(caught.value.reason)
+
+
+def test_answer_is_the_left_edge_with_its_facts(noise: Challenge) -> None:
+    solver = seen(Candidate(Box(199.6, 40.2, 50.0, 48.1), 0.9), Candidate(Box(90, 9, 50, 48), 0.2))
+    answer = solver.solve(noise)
+    assert answer.result == "200"
+    assert answer.detail["box"] == [200, 40, 50, 48]
+    assert answer.detail["image_size"] == [320, 160]
+    assert [c["score"] for c in answer.detail["candidates"]] == [0.9, 0.2]
+    assert "piece" not in answer.detail and "distance" not in answer.detail
+    json.dumps(answer.detail)
+
+
+def test_answer_with_drawn_piece_gives_the_distance(noise: Challenge) -> None:
+    piece = Candidate(Box(8, 40, 50, 48), 0.9)
+    answer = seen(Candidate(Box(200, 41, 50, 48), 0.9), pieces=(piece,)).solve(noise)
+    assert answer.detail["piece"] == [8, 40, 50, 48]
+    assert answer.detail["distance"] == 192
+
+
+def test_answer_is_surer_with_a_larger_lead(noise: Challenge) -> None:
+    first, weak = Candidate(Box(200, 40, 50, 48), 0.8), Candidate(Box(90, 9, 50, 48), 0.1)
+    rival = Candidate(Box(90, 9, 50, 48), 0.6)
+    sure, unsure = seen(first, weak).solve(noise), seen(first, rival).solve(noise)
+    assert 0 <= unsure.confidence < sure.confidence <= 1
+
+
+def test_solver_refuses_two_equal_gaps_and_names_both(noise: Challenge) -> None:
+    twins = [Candidate(Box(200, 40, 50, 48), 0.8), Candidate(Box(90, 90, 50, 48), 0.79)]
+    with pytest.raises(Unsolvable) as caught:
+        seen(*twins).solve(noise)
+    assert caught.value.reason == "ambiguous_gaps"
+    assert len(caught.value.detail["candidates"]) == 2
+
+
+def test_drawn_piece_decides_between_equal_gaps(noise: Challenge) -> None:
+    twins = [Candidate(Box(200, 20, 50, 48), 0.8), Candidate(Box(90, 100, 50, 48), 0.79)]
+    piece = Candidate(Box(8, 101, 50, 48), 0.9)
+    assert seen(*twins, pieces=(piece,)).solve(noise).result == "90"
+
+
+def test_solver_refuses_when_nothing_is_found(noise: Challenge) -> None:
+    assert reason_of(seen(), noise) == "no_gap"
+    with pytest.raises(Unsolvable) as caught:
+        seen(Candidate(Box(200, 40, 50, 48), 0.1)).solve(noise)
+    assert caught.value.reason == "no_gap"
+    assert caught.value.detail["candidates"] == [{"box": [200, 40, 50, 48], "score": 0.1}]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "reason"),
+    [(200, 400, "portrait_image"), (60, 30, "image_too_small"), (300, 40, "image_too_small")],
+)
+def test_solver_refuses_images_that_are_no_slider(
+    solver: SliderSolver, width: int, height: int, reason: str
+) -> None:
+    pixels = np.random.default_rng(2).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    assert reason_of(solver, Challenge(picture(pixels))) == reason
+
+
+@pytest.mark.parametrize("tone", [0, 128, 255])
+def test_solver_refuses_a_blank_image(solver: SliderSolver, tone: int) -> None:
+    pixels = np.full((160, 320, 3), tone, np.uint8)
+    assert reason_of(solver, Challenge(picture(pixels))) == "blank_image"
+
+
+def test_solver_refuses_a_plain_gradient(solver: SliderSolver) -> None:
+    ramp = np.linspace(40, 200, 320, dtype=np.uint8)
+    pixels = np.repeat(np.tile(ramp, (160, 1))[..., None], 3, axis=2)
+    assert reason_of(solver, Challenge(picture(pixels))) == "no_gap"
+
+
+def test_solver_refuses_a_piece_larger_than_the_background(
+    solver: SliderSolver, background: Challenge
+) -> None:
+    large = np.full((background.image.height + 1, 40, 4), 200, np.uint8)
+    assert reason_of(solver, Challenge(background.image, picture(large))) == "piece_too_large"
+
+
+def test_solver_refuses_a_transparent_piece(solver: SliderSolver, background: Challenge) -> None:
+    empty = np.zeros((50, 50, 4), np.uint8)
+    assert reason_of(solver, Challenge(background.image, picture(empty))) == "empty_piece"
+
+
+def test_solver_refuses_the_background_as_its_own_piece(
+    solver: SliderSolver, background: Challenge
+) -> None:
+    assert reason_of(solver, Challenge(background.image, background.image)) == "piece_too_large"
+
+
+def test_solver_gives_the_same_answer_twice(
+    solver: SliderSolver, scenes: list[LabelledScene]
+) -> None:
+    def read(scene: LabelledScene) -> str:
+        try:
+            return solver.solve(Challenge(scene.image)).result
+        except Unsolvable as refusal:
+            return refusal.reason
+
+    assert [read(scene) for scene in scenes[:8]] == [read(scene) for scene in scenes[:8]]

@@ -1,0 +1,45 @@
+"""What the plugin offers, and that offering it loads nothing heavy."""
+
+import subprocess
+import sys
+from decimal import Decimal
+
+import loupette_slider
+from loupette.plugin import Challenge
+from loupette_slider.solver import SliderSolver
+
+from .conftest import decode, picture
+
+HEAVY = ("cv2", "skimage", "ai_edge_litert", "tensorflow", "keras")
+
+
+def test_spec_offers_type_10200() -> None:
+    (spec,) = loupette_slider.loupette_solvers()
+    assert (spec.type_id, spec.name, spec.name_en) == (10200, "通用滑块", "slider gap")
+    assert spec.price == Decimal("0.0100")
+    assert spec.second_image == "optional"
+    assert spec.options == ()
+
+
+def test_sample_is_solved_right(solver: SliderSolver) -> None:
+    (spec,) = loupette_slider.loupette_solvers()
+    answer = solver.solve(Challenge(picture(decode(spec.sample()))))
+    assert answer.result == spec.sample_answer
+    assert answer.confidence > 0.5
+
+
+def test_listing_the_type_loads_no_framework() -> None:
+    code = (
+        "import sys, loupette_slider; loupette_slider.loupette_solvers(); "
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_load_gives_a_solver_on_one_thread() -> None:
+    import cv2
+
+    (spec,) = loupette_slider.loupette_solvers()
+    spec.load()
+    assert cv2.getNumThreads() == 1
