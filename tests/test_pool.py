@@ -1,0 +1,307 @@
+"""The pool over real processes: deadlines, deaths, order, and nothing left behind."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+import fakes
+import hostile
+from loupette.errors import (
+    BrokenImage,
+    NotAnImage,
+    Overloaded,
+    SolverCrashed,
+    SolverTimeout,
+    Unsolvable,
+)
+from loupette.frames import Ready, Task
+from loupette.plugin import OptionValue
+from loupette.pool import Worker, WorkerDied, WorkerPool
+from serving import wait_until_gone
+
+Result = TypeVar("Result")
+
+WHITE = fakes.draw_png()
+BLACK = fakes.draw_png(colour="black")
+TYPES = (fakes.ECHO, fakes.SLOW, fakes.DIES, fakes.REFUSES, fakes.RAISES, fakes.WRONG)
+PATIENCE_S = 60.0
+
+
+def run(
+    scenario: Callable[[WorkerPool], Awaitable[Result]],
+    *,
+    size: int = 1,
+    types: tuple[int, ...] = TYPES,
+) -> Result:
+    """Run a scenario over a fresh pool, with a limit in time, and close the pool."""
+
+    async def main() -> Result:
+        pool = WorkerPool(size, type_ids=types, modules=("fakes", "hostile"))
+        pool.start()
+        try:
+            async with asyncio.timeout(120):
+                return await scenario(pool)
+        finally:
+            await pool.close()
+
+    return asyncio.run(main())
+
+
+async def echo(pool: WorkerPool, **options: OptionValue) -> tuple[str, int]:
+    """What the echo answers, and the process that did."""
+    read = await pool.solve(Task(fakes.ECHO, WHITE, options=options), deadline_s=PATIENCE_S)
+    return read.result, read.detail["pid"]
+
+
+def children() -> set[int]:
+    threads = Path("/proc/self/task").iterdir()
+    return {int(pid) for thread in threads for pid in (thread / "children").read_text().split()}
+
+
+def test_a_task_is_solved_in_another_process() -> None:
+    result, pid = run(echo)
+    assert result == "40x20"
+    assert pid != os.getpid()
+
+
+def test_the_pool_is_ready_when_a_worker_has_read_every_sample() -> None:
+    async def scenario(pool: WorkerPool) -> tuple[bool, bool, dict[int, str]]:
+        before = pool.is_ready
+        await pool.wait_ready()
+        return before, pool.is_ready, pool.failures
+
+    assert run(scenario) == (False, True, {})
+
+
+def test_a_type_that_fails_its_sample_is_named_and_the_others_work() -> None:
+    async def scenario(pool: WorkerPool) -> tuple[dict[int, str], str]:
+        await pool.wait_ready()
+        return pool.failures, (await echo(pool))[0]
+
+    types = (hostile.NO_SAMPLE, hostile.NO_LOAD, hostile.MISREADS, 69999, fakes.ECHO)
+    failures, result = run(scenario, types=types)
+    assert set(failures) == {hostile.NO_SAMPLE, hostile.NO_LOAD, hostile.MISREADS, 69999}
+    assert "no sample today" in failures[hostile.NO_SAMPLE]
+    assert result == "40x20"
+
+
+@pytest.mark.parametrize(
+    ("task", "kind"),
+    [
+        (Task(fakes.REFUSES, BLACK), Unsolvable),
+        (Task(fakes.RAISES, BLACK), SolverCrashed),
+        (Task(fakes.WRONG, BLACK), SolverCrashed),
+        (Task(fakes.DIES, BLACK), SolverCrashed),
+        (Task(hostile.GARBLES, BLACK), SolverCrashed),
+        (Task(hostile.ODD_KEYS, BLACK), SolverCrashed),
+        (Task(fakes.ECHO, b"no image"), NotAnImage),
+        (Task(fakes.ECHO, WHITE[:50]), BrokenImage),
+    ],
+    ids=["refuses", "raises", "wrong", "dies", "garbles", "odd-keys", "no-image", "truncated"],
+)
+def test_a_task_fails_with_its_own_error_and_the_pool_goes_on(
+    task: Task, kind: type[Exception]
+) -> None:
+    async def scenario(pool: WorkerPool) -> str:
+        with pytest.raises(kind) as caught:
+            await pool.solve(task, deadline_s=PATIENCE_S)
+        assert type(caught.value) is kind
+        return (await echo(pool))[0]
+
+    assert run(scenario) == "40x20"
+
+
+def test_a_refusal_comes_through_whole() -> None:
+    async def scenario(pool: WorkerPool) -> Unsolvable:
+        with pytest.raises(Unsolvable) as caught:
+            await pool.solve(Task(fakes.REFUSES, BLACK), deadline_s=PATIENCE_S)
+        return caught.value
+
+    refusal = run(scenario)
+    assert (refusal.reason, refusal.detail) == ("no_text", {"candidates": [1, 2]})
+
+
+def test_a_crash_does_not_tell_the_caller_what_the_plugin_said() -> None:
+    async def scenario(pool: WorkerPool) -> str:
+        with pytest.raises(SolverCrashed) as caught:
+            await pool.solve(Task(fakes.RAISES, BLACK), deadline_s=PATIENCE_S)
+        return caught.value.message
+
+    assert "own mistake" not in run(scenario)
+
+
+def test_the_deadline_kills_the_worker_and_a_new_one_comes() -> None:
+    async def scenario(pool: WorkerPool) -> tuple[int, int]:
+        _, old = await echo(pool)
+        with pytest.raises(SolverTimeout, match=r"within 0\.3 s"):
+            await pool.solve(Task(fakes.SLOW, BLACK), deadline_s=0.3)
+        _, new = await echo(pool)
+        assert await asyncio.to_thread(wait_until_gone, old)
+        return old, new
+
+    old, new = run(scenario)
+    assert old != new
+
+
+def test_a_task_whose_worker_dies_is_solved_once_more_on_another(tmp_path: Path) -> None:
+    flag = tmp_path / "died"
+    task = Task(hostile.DIES_ONCE, WHITE, options={"flag": str(flag)})
+
+    async def scenario(pool: WorkerPool) -> int:
+        read = await pool.solve(task, deadline_s=PATIENCE_S)
+        assert read.result == "risen"
+        return int(read.detail["pid"])
+
+    assert run(scenario, types=(hostile.DIES_ONCE,)) != int(flag.read_text())
+
+
+def test_a_worker_killed_while_idle_costs_no_task() -> None:
+    async def scenario(pool: WorkerPool) -> tuple[str, int, int]:
+        _, old = await echo(pool)
+        os.kill(old, signal.SIGKILL)
+        result, new = await echo(pool)
+        return result, old, new
+
+    result, old, new = run(scenario)
+    assert result == "40x20"
+    assert old != new
+
+
+def test_options_of_callers_never_mix() -> None:
+    async def scenario(pool: WorkerPool) -> list[str]:
+        texts = [f"caller-{number}" for number in range(100)]
+        answers = await asyncio.gather(*(echo(pool, charset=text) for text in texts))
+        assert [result for result, _ in answers] == texts
+        return [str(pid) for _, pid in answers]
+
+    assert len(set(run(scenario, size=2))) == 2
+
+
+def test_a_caller_that_goes_away_leaves_no_reply_for_the_next_one() -> None:
+    async def scenario(pool: WorkerPool) -> None:
+        await pool.wait_ready()
+        for number in range(30):
+            gone = asyncio.create_task(echo(pool, charset=f"gone-{number}"))
+            for _ in range(number % 5):
+                await asyncio.sleep(0)
+            gone.cancel()
+            assert (await echo(pool, charset=f"here-{number}"))[0] == f"here-{number}"
+
+    run(scenario)
+
+
+def test_a_task_that_gets_no_worker_in_time_is_told_to_come_again() -> None:
+    async def scenario(pool: WorkerPool) -> float:
+        await pool.wait_ready()
+        slow = asyncio.create_task(pool.solve(Task(fakes.SLOW, BLACK), deadline_s=2))
+        await asyncio.sleep(0)  # let it take the only worker
+        with pytest.raises(Overloaded) as caught:
+            await pool.solve(Task(fakes.ECHO, WHITE), deadline_s=0.1)
+        with pytest.raises(SolverTimeout):
+            await slow
+        return caught.value.retry_after_s
+
+    assert run(scenario) > 0
+
+
+def test_workers_work_at_the_same_time() -> None:
+    async def scenario(pool: WorkerPool) -> str:
+        await pool.wait_ready()
+        slow = asyncio.create_task(pool.solve(Task(fakes.SLOW, BLACK), deadline_s=PATIENCE_S))
+        await asyncio.sleep(0)
+        answer = (await echo(pool))[0]
+        assert not slow.done()
+        slow.cancel()
+        return answer
+
+    assert run(scenario, size=2) == "40x20"
+
+
+def test_close_leaves_no_child_process() -> None:
+    before = children()
+
+    async def scenario(pool: WorkerPool) -> set[int]:
+        await pool.wait_ready()
+        busy = asyncio.create_task(pool.solve(Task(fakes.SLOW, BLACK), deadline_s=1))
+        await asyncio.sleep(0)
+        started = children() - before
+        busy.cancel()
+        return started
+
+    started = run(scenario, size=2)
+    assert len(started) == 2
+    assert children() == before
+
+
+def test_close_while_the_workers_start_leaves_no_child_process() -> None:
+    before = children()
+
+    async def scenario(pool: WorkerPool) -> None:
+        while not children() - before:
+            await asyncio.sleep(0)
+
+    run(scenario, size=2)
+    assert children() == before
+
+
+def test_close_right_after_start_leaves_no_child_process() -> None:
+    before = children()
+
+    async def scenario(pool: WorkerPool) -> None:
+        await asyncio.sleep(0)
+
+    run(scenario, size=2)
+    assert children() == before
+
+
+async def start_worker(*types: int) -> Worker:
+    worker = await Worker.spawn(types, ("fakes",))
+    assert isinstance(await worker.receive(), Ready)
+    return worker
+
+
+def test_a_busy_worker_ends_when_its_server_hangs_up() -> None:
+    async def scenario() -> bool:
+        worker = await start_worker(fakes.SLOW)
+        asking = asyncio.create_task(worker.ask(Task(fakes.SLOW, BLACK)))
+        await asyncio.sleep(0)
+        worker._writer.close()  # as the kernel does for a server that was killed
+        with pytest.raises(WorkerDied):
+            await asking
+        try:
+            async with asyncio.timeout(20):  # the solver itself would take 30
+                await worker.process.wait()
+        finally:
+            await worker.end()
+        return True
+
+    assert asyncio.run(scenario())
+
+
+def test_an_idle_worker_ends_when_its_server_hangs_up() -> None:
+    async def scenario() -> int:
+        worker = await start_worker(fakes.ECHO)
+        worker._writer.close()
+        async with asyncio.timeout(20):
+            return await worker.process.wait()
+
+    assert asyncio.run(scenario()) == 0
+
+
+def test_an_interrupt_from_the_terminal_does_not_end_a_worker() -> None:
+    """Ctrl-C reaches the whole process group; answers in progress must still come."""
+
+    async def scenario() -> object:
+        worker = await start_worker(fakes.ECHO)
+        os.kill(worker.process.pid, signal.SIGINT)
+        try:
+            return await worker.ask(Task(fakes.ECHO, WHITE))
+        finally:
+            await worker.end()
+
+    assert "40x20" in repr(asyncio.run(scenario()))

@@ -1,0 +1,132 @@
+"""Whatever a solver does becomes one of a few outcomes that can be sent."""
+
+import pytest
+
+import fakes
+import hostile
+from loupette.frames import (
+    LENGTH,
+    BadInput,
+    Crashed,
+    Read,
+    Ready,
+    Refused,
+    Reply,
+    Task,
+    decode_reply,
+    decode_task,
+    encode,
+)
+from loupette.manager import load_plugins
+from loupette.solving import Solvers
+
+BLACK = fakes.draw_png(colour="black")
+
+
+@pytest.fixture(scope="module")
+def solvers() -> Solvers:
+    return Solvers(load_plugins(["fakes", "hostile"]).loaded)
+
+
+def test_an_answer_is_read(solvers: Solvers) -> None:
+    reply = solvers.answer(Task(fakes.ECHO, fakes.draw_png(33, 21), options={"width": 3}))
+    assert isinstance(reply, Read)
+    assert (reply.result, reply.confidence, reply.detail["options"]) == ("33x21", 0.9, {"width": 3})
+
+
+def test_a_second_image_reaches_the_solver(solvers: Solvers) -> None:
+    reply = solvers.answer(Task(fakes.ECHO, BLACK, fakes.draw_png(7, 5)))
+    assert isinstance(reply, Read)
+    assert reply.detail["image2_width"] == 7
+
+
+def test_a_refusal_keeps_reason_and_detail(solvers: Solvers) -> None:
+    reply = solvers.answer(Task(fakes.REFUSES, BLACK))
+    assert reply == Refused("no_text", "there is nothing to read", {"candidates": [1, 2]})
+
+
+@pytest.mark.parametrize(
+    ("image", "image2", "reason"),
+    [
+        (b"none", None, "not_an_image"),
+        (BLACK[:60], None, "broken_image"),
+        (BLACK, b"x", "not_an_image"),
+    ],
+)
+def test_an_image_that_cannot_be_decoded_is_bad_input(
+    solvers: Solvers, image: bytes, image2: bytes | None, reason: str
+) -> None:
+    reply = solvers.answer(Task(fakes.ECHO, image, image2))
+    assert isinstance(reply, BadInput)
+    assert reply.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("type_id", "told"),
+    [
+        (fakes.RAISES, "ZeroDivisionError"),
+        (fakes.WRONG, "solve gave dict, not Answer"),
+        (hostile.ODD_DETAIL, "TypeError"),
+        (hostile.ODD_KEYS, "ValidationError"),
+        (hostile.ODD_REFUSAL, "TypeError"),
+        (hostile.SAYS_OK, "'ok' cannot be a refusal's reason"),
+        (hostile.EXITS, "SystemExit"),
+        (hostile.NO_LOAD, "SystemExit"),
+        (99, "no loaded plugin reads type 99"),
+    ],
+)
+def test_anything_else_is_a_crash_that_says_what_happened(
+    solvers: Solvers, type_id: int, told: str
+) -> None:
+    reply = solvers.answer(Task(type_id, BLACK))
+    assert isinstance(reply, Crashed)
+    assert told in reply.message
+
+
+@pytest.mark.parametrize(
+    "type_id", [fakes.REFUSES, fakes.RAISES, hostile.ODD_DETAIL, hostile.ODD_REFUSAL]
+)
+def test_every_reply_can_be_sent(solvers: Solvers, type_id: int) -> None:
+    reply = solvers.answer(Task(type_id, BLACK))
+    assert decode_reply(encode(reply)[LENGTH.size :]) == reply
+
+
+def test_a_type_that_reads_its_sample_is_warm(solvers: Solvers) -> None:
+    assert solvers.warm(fakes.ECHO) is None
+
+
+@pytest.mark.parametrize(
+    ("type_id", "told"),
+    [
+        (hostile.NO_SAMPLE, "RuntimeError: no sample today"),
+        (hostile.NO_LOAD, "SystemExit: the model is missing"),
+        (hostile.MISREADS, "does not even read its own sample"),
+        (99, "no loaded plugin reads type 99"),
+    ],
+)
+def test_a_type_that_does_not_read_its_sample_says_why(
+    solvers: Solvers, type_id: int, told: str
+) -> None:
+    assert told in str(solvers.warm(type_id))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        Ready({60001: "broken"}),
+        Read("8", 0.5, {"boxes": [[1, 2, 3, 4]], "none": None}),
+        Refused("no_gap", "none", {}),
+        BadInput("broken_image", "truncated"),
+        Crashed("KeyError: 'x'"),
+    ],
+    ids=lambda frame: type(frame).__name__,
+)
+def test_replies_survive_the_wire(frame: Reply) -> None:
+    sent = encode(frame)
+    assert LENGTH.unpack(sent[: LENGTH.size]) == (len(sent) - LENGTH.size,)
+    assert decode_reply(sent[LENGTH.size :]) == frame
+
+
+def test_tasks_survive_the_wire() -> None:
+    task = Task(10200, b"\x00\xff", b"", {"charset": "数字", "width": 3, "scale": 0.5})
+    assert decode_task(encode(task)[LENGTH.size :]) == task
