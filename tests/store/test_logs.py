@@ -254,10 +254,11 @@ def test_times_far_away_are_no_error(
         ({"before": FIRST}, "logs_account (account_id=? AND id<?)"),
         ({"type_id": 10200}, "logs_type (account_id=? AND type_id=?)"),
         ({"outcome": "no_gap"}, "logs_failure (account_id=? AND outcome=?)"),
+        ({"outcome": "no_gap", "type_id": 10200}, "logs_failure (account_id=? AND outcome=?)"),
     ],
 )
 def test_page_is_read_from_an_index_in_its_order(
-    db: Database, key: KeyRecord, filters: dict[str, int], index: str
+    db: Database, key: KeyRecord, filters: dict[str, int | str], index: str
 ) -> None:
     statements: list[str] = []
     db.reader.set_trace_callback(statements.append)
