@@ -1,0 +1,442 @@
+"""What the documents take from the code; called by the cog blocks in README.md and docs/*.md."""
+
+import ast
+import inspect
+import json
+import re
+import textwrap
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, Field, fields
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import click
+from starlette.routing import Route
+
+from loupette import errors
+from loupette.cli.main import main
+from loupette.decoding import FORMATS, LIMITS
+from loupette.errors import LoupetteError, OperatorError
+from loupette.manager import load_plugins
+from loupette.money import to_yuan
+from loupette.options import MIN_CONFIDENCE
+from loupette.plugin import TEXT_OPTIONS, Option, hookspecs
+from loupette.registry import ServedType, build_catalogue
+from loupette.settings import PREFIX, Settings
+from loupette.web.app import create_app
+from loupette.web.responses import CODES, SOLVED
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTED = {10200: "通用滑块", 50100: "计算题", 50200: "通用数英"}
+"""The types of the documented page: these IDs and names stay as they are."""
+
+MENDS = {
+    "bad_request": "read the message",
+    "empty_body": "post a JSON object or a form",
+    "not_utf8": "encode the body as UTF-8",
+    "not_json": "post one JSON object; the message says where it breaks",
+    "slow_body": "send the whole body within the time the message names",
+    "missing_field": "add the field the message names",
+    "bad_field": "correct the field the message names",
+    "unsupported_option": "leave it out, or use one the message lists",
+    "unknown_type": "use a type ID from `/types`",
+    "body_too_large": "send a smaller image",
+    "unsupported_content_type": "send JSON or a form",
+    "idempotency_mismatch": "use a new Idempotency-Key for a new request",
+    "bad_image": "read the message",
+    "bad_base64": "encode the file's bytes, not its path and not its text",
+    "image_too_large": "scale or crop the image",
+    "not_an_image": "send a PNG, JPEG, GIF, WebP or BMP file",
+    "broken_image": "fetch the image again, whole",
+    "too_many_frames": "send fewer frames",
+    "unauthenticated": "check the key",
+    "key_disabled": "ask the operator for a new key",
+    "insufficient_balance": "ask the operator for a top-up",
+    "rate_limited": "wait for `Retry-After` seconds",
+    "overloaded": "wait for `Retry-After` seconds",
+    "not_found": "check the path",
+    "unknown_log": "check the log ID; it must be of your own account",
+    "method_not_allowed": "use the method in the `Allow` header",
+    "report_refused": "nothing; the message says why",
+    "unsolvable": "fetch a new image; the plugin's README lists its own reasons",
+    "low_confidence": "fetch a new image, or lower `options.min_confidence`",
+    "options_broken": "fetch a new image, or correct the options",
+    "solver_timeout": "try again; tell the operator if it stays",
+    "solver_crashed": "tell the operator the log ID",
+    "client_gone": "look the log ID up in `/api/v1/logs`; nothing was charged",
+    "internal_error": "tell the operator the log ID",
+}
+"""What a caller can do about each reason; tests/test_docs.py finds a reason without a line."""
+
+_HELP_WIDTH = 96
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table."""
+    lines = [_row(head := list(head)), "|" + "---|" * len(head), *map(_row, rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _row(cells: Iterable[object]) -> str:
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def _code(text: object) -> str:
+    return f"`{text}`"
+
+
+def served_types() -> dict[int, ServedType]:
+    """The types of registry.toml, as the plugins of this repository describe them."""
+    ours = {path.name for path in (ROOT / "plugins").iterdir()}
+    plugins = [
+        plugin for plugin in load_plugins().loaded if plugin.name.removeprefix("loupette-") in ours
+    ]
+    return dict(build_catalogue(plugins, ROOT / "registry.toml").types)
+
+
+def _yuan(micros: int) -> str:
+    return f"¥{Decimal(micros) / 1_000_000:.4f}"
+
+
+def types_table() -> str:
+    """Type ID, name and price, as the documented page has them."""
+    return table(
+        ("类型ID type ID", "名称 name", "价格 price", "示例 sample"),
+        (
+            (
+                _code(type_id),
+                f"{served.spec.name} ({served.spec.name_en})",
+                _yuan(served.price_micros),
+                _code(f"/types/{type_id}/sample"),
+            )
+            for type_id, served in served_types().items()
+        ),
+    )
+
+
+def types_details() -> str:
+    """Each type with plugin, inputs and options."""
+    return table(
+        ("type ID", "name", "plugin", "inputs", "options"),
+        (
+            (
+                _code(type_id),
+                served.spec.name,
+                _code(served.plugin),
+                "`image`" + (", `image2`" if served.spec.second_image == "optional" else ""),
+                ", ".join(_code(option.name) for option in (*served.spec.options, MIN_CONFIDENCE)),
+            )
+            for type_id, served in served_types().items()
+        ),
+    )
+
+
+def example_reply(type_id: int) -> str:
+    """What the server answers to a type's own sample; numbers that differ each time are made up."""
+    served = served_types()[type_id]
+    data = {
+        "result": served.spec.sample_answer,
+        "log_id": "LOG20261122000001",
+        "cost": float(to_yuan(served.price_micros)),
+        "balance": float(to_yuan(100_000_000 - served.price_micros)),
+        "response_time": 31,
+        "group_name": served.spec.name,
+        "detail": {"confidence": 0.99, "plugin": served.plugin, "version": served.version},
+    }
+    reply = {"code": 200, "msg": SOLVED, "data": data, "timestamp": 1795370739}
+    return f"```json\n{json.dumps(reply, ensure_ascii=False, indent=2)}\n```\n"
+
+
+def accuracy_table() -> str:
+    """Every measured share on the plugins' model cards, with its interval and the pictures."""
+    rows = [
+        (f"[{path.parts[-5]}]({path.parents[3].relative_to(ROOT)}/README.md)", *score)
+        for path in sorted(ROOT.glob("plugins/*/src/*/weights/card.json"))
+        for score in _scores(json.loads(path.read_text(encoding="utf-8")))
+    ]
+    return table(("plugin", "measured on", "score", "95 %", "pictures"), rows) if rows else ""
+
+
+def _scores(card: Mapping[str, Any]) -> Iterator[tuple[str, str, str, int]]:
+    for section in card.values():
+        for name, score in section.items() if isinstance(section, dict) else ():
+            if isinstance(score, dict) and {"value", "interval", "n"} <= score.keys():
+                low, high = score["interval"]
+                shown = f"{name} {score['value']:.1%}"
+                yield section.get("what", ""), shown, f"{low:.1%}–{high:.1%}", score["n"]
+
+
+def options_table() -> str:
+    """The options that the engine itself knows: those of texts, and the one of every type."""
+    return table(
+        ("option", "kind", "range", "default", "含义", "meaning"),
+        (
+            (
+                _code(option.name),
+                option.kind,
+                _range(option),
+                "" if option.default is None else _code(option.default),
+                option.zh,
+                option.en,
+            )
+            for option in (*TEXT_OPTIONS, MIN_CONFIDENCE)
+        ),
+    )
+
+
+def _range(option: Option) -> str:
+    if option.choices:
+        return ", ".join(map(_code, option.choices))
+    of = " characters" if option.kind == "text" else ""
+    return f"{option.minimum}–{option.maximum}{of}"
+
+
+def image_limits() -> str:
+    """What an image may be."""
+    return (
+        f"- formats: {', '.join(FORMATS)}, recognised by their first bytes\n"
+        f"- at most {LIMITS.max_bytes // 2**20} MiB, {LIMITS.max_side_px} pixels a side,"
+        f" {LIMITS.max_pixels // 10**6} million pixels over all frames\n"
+        f"- animations: at most {LIMITS.max_frames} frames\n"
+    )
+
+
+def error_classes() -> list[type[LoupetteError]]:
+    """Every class of the tree."""
+    return [
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, LoupetteError)
+    ]
+
+
+_SET_BY_INIT = {errors.LowConfidence: "low_confidence", errors.OptionsBroken: "options_broken"}
+
+
+def caller_reasons() -> dict[str, type[LoupetteError]]:
+    """Every reason that can reach a caller, with its class."""
+    reasons = {
+        kind: _SET_BY_INIT.get(kind, kind.reason)
+        for kind in error_classes()
+        if ("reason" in vars(kind) or kind in _SET_BY_INIT)
+        and kind is not LoupetteError
+        and not issubclass(kind, OperatorError)
+    }
+    return {reason: kind for kind, reason in reasons.items()}
+
+
+def errors_table() -> str:
+    """Reason, code, Chinese, meaning and mend, by code; what only an operator sees is left out."""
+    rows = [
+        (*_code_and_msg(kind), _code(reason), kind.zh, _first_line(kind), MENDS[reason])
+        for reason, kind in caller_reasons().items()
+    ]
+    return table(
+        ("code", "msg", "reason", "中文", "meaning", "what to do"),
+        sorted(rows, key=lambda row: row[0]),
+    )
+
+
+def _code_and_msg(kind: type[LoupetteError]) -> tuple[int, str]:
+    return next(CODES[parent] for parent in kind.__mro__ if parent in CODES)
+
+
+def operator_errors() -> str:
+    """What is met at start and on the command line."""
+    kinds = [kind for kind in error_classes() if issubclass(kind, OperatorError)]
+    return table(("reason", "meaning"), ((_code(kind.reason), _first_line(kind)) for kind in kinds))
+
+
+def _first_line(thing: object) -> str:
+    return (inspect.getdoc(thing) or "").splitlines()[0].rstrip(".")
+
+
+def endpoints_table() -> str:
+    """Method and path of every route."""
+    return table(
+        ("method", "path", "what"),
+        (
+            (
+                ", ".join(sorted((route.methods or set()) - {"HEAD"})),
+                f"[`{_plain(route.path)}`](#{anchor(_plain(route.path))})",
+                _route_line(route),
+            )
+            for route in routes()
+        ),
+    )
+
+
+def routes() -> list[Route]:
+    """The application's routes but the redirect of ``/``."""
+    app = create_app(Settings())
+    return [route for route in app.routes if isinstance(route, Route) and route.path != "/"]
+
+
+def _plain(path: str) -> str:
+    return path.replace(":int", "")
+
+
+def anchor(heading: str) -> str:
+    """The fragment that Git hosts give a heading made of one path."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def _route_line(route: Route) -> str:
+    line = _first_line(route.endpoint)
+    return re.sub(r"^(GET|POST) [^ :]+?(\.php)?[:.]\s*|^/\w+: ", "", line + ":").rstrip(": ")
+
+
+def settings_table() -> str:
+    """Every ``LOUPETTE_*`` variable with its default and meaning."""
+    meanings = attributes_of(Settings)
+    return table(
+        ("variable", "default", "meaning"),
+        (
+            (_code(PREFIX + field.name.upper()), _default(field), meanings[field.name])
+            for field in fields(Settings)
+        ),
+    )
+
+
+def _default(field: Field[Any]) -> str:
+    if field.name == "workers":
+        return "one per core"
+    value = field.default if field.default is not MISSING else ""
+    if isinstance(value, bool):
+        value = int(value)
+    return _code(value) if value not in ("", ()) else "none"
+
+
+def attributes_of(kind: type) -> dict[str, str]:
+    """The ``Attributes:`` section of a class's docstring."""
+    section = (inspect.getdoc(kind) or "").partition("Attributes:\n")[2]
+    found: dict[str, str] = {}
+    for entry in re.split(r"\n(?=    \w)", textwrap.indent(textwrap.dedent(section), "    ")):
+        name, colon, text = entry.strip().partition(":")
+        if colon:
+            found[name] = " ".join(text.split()).replace("``", "`")
+    return found
+
+
+def attributes_table(kind: type) -> str:
+    """A public dataclass: each field with type, default and meaning."""
+    meanings, types = attributes_of(kind), _annotations(kind)
+    return table(
+        ("field", "type", "default", "meaning"),
+        (
+            (_code(name), _code(types[name]), _field_default(field), meanings[name])
+            for field in fields(kind)
+            if (name := field.name) in meanings
+        ),
+    )
+
+
+def properties_table(kind: type) -> str:
+    """The computed values of a public dataclass."""
+    properties = {
+        name: _first_line(value)
+        for name, value in vars(kind).items()
+        if isinstance(value, property | cached_property)
+    }
+    return table(
+        ("property", "meaning"), ((_code(name), line) for name, line in properties.items())
+    )
+
+
+def _annotations(kind: type) -> dict[str, str]:
+    """The annotations of a class as they are written."""
+    (definition,) = ast.parse(inspect.getsource(kind)).body
+    assert isinstance(definition, ast.ClassDef)
+    return {
+        ast.unparse(node.target): ast.unparse(node.annotation)
+        for node in definition.body
+        if isinstance(node, ast.AnnAssign)
+    }
+
+
+def _field_default(field: Field[Any]) -> str:
+    if field.default_factory is not MISSING:
+        return _code("{}")
+    if field.default is MISSING:
+        return "required"
+    return _code(json.dumps(field.default) if isinstance(field.default, str) else field.default)
+
+
+def hooks() -> dict[str, Any]:
+    """Every hook specification by name."""
+    return {
+        name: hook
+        for name, hook in vars(hookspecs.LoupetteHooks).items()
+        if name.startswith("loupette_")
+    }
+
+
+def hook_reference() -> str:
+    """Each hook under its exact signature, with its own docstring."""
+    parts = []
+    for name, hook in hooks().items():
+        signature = inspect.signature(hook)
+        shown = f"{name}({', '.join(list(signature.parameters)[1:])})"
+        returns = inspect.formatannotation(signature.return_annotation).replace(
+            "collections.abc.", ""
+        )
+        returns = re.sub(r"loupette\.plugin\.types\.", "", returns)
+        parts.append(f"### `{shown} -> {returns}`\n\n{_prose(hook)}\n")
+    return "\n".join(parts)
+
+
+def method_reference(kind: type, name: str) -> str:
+    """One method of a protocol under its exact signature."""
+    method = vars(kind)[name]
+    source = textwrap.dedent(inspect.getsource(method))
+    definition = ast.parse(source).body[0]
+    assert isinstance(definition, ast.FunctionDef) and definition.returns is not None
+    arguments = ast.unparse(definition.args).removeprefix("self, ")
+    shown = f"{name}({arguments}) -> {ast.unparse(definition.returns)}"
+    return f"### `{shown}`\n\n{_prose(method)}\n"
+
+
+def _prose(thing: object) -> str:
+    """A Google-style docstring as Markdown."""
+    text = (inspect.getdoc(thing) or "").replace("``", "`")
+    text = re.sub(r"\n(Args|Returns|Raises):\n((?: {4}.*\n?)+)", _section, text + "\n")
+    return re.sub(r"\n{3,}", "\n\n", text).rstrip()
+
+
+def _section(match: re.Match[str]) -> str:
+    return f"\n**{match[1]}**: {' '.join(match[2].split())}\n"
+
+
+def commands(group: click.Group = main, path: str = "loupette") -> Iterator[tuple[str, Any]]:
+    """Every command with its full name, parents before children."""
+    yield path, group
+    for name in sorted(group.commands):
+        command = group.commands[name]
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def cli_help() -> str:
+    """The help text of every command."""
+    return "\n".join(
+        f"### `{path}`\n\n```text\n{_help(path, command)}\n```\n" for path, command in commands()
+    )
+
+
+def _help(path: str, command: click.Command) -> str:
+    context = click.Context(command, info_name=path, max_content_width=_HELP_WIDTH)
+    context.terminal_width = _HELP_WIDTH
+    context.help_option_names = ["-h", "--help"]
+    return command.get_help(context)
+
+
+def registry_file() -> str:
+    """registry.toml as delivered."""
+    text = (ROOT / "registry.toml").read_text(encoding="utf-8")
+    tomllib.loads(text)
+    return f"```toml\n{text.rstrip()}\n```\n"
