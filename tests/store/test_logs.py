@@ -161,6 +161,11 @@ def test_log_entry_of_another_account_is_not_got(
     assert logs.query(db.reader, other.account_id) == []
 
 
+def test_success_is_not_logged_without_its_charge(db: Database, make_log: MakeLog) -> None:
+    with pytest.raises(ValueError, match="settling its hold"):
+        logs.record(db, make_log(0))
+
+
 # Querying
 
 

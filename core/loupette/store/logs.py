@@ -122,7 +122,12 @@ def record(db: Database, entry: LogEntry, reply: IdempotentReply | None = None) 
         db: the database.
         entry: the request's log entry.
         reply: what to store when the request carried an Idempotency-Key.
+
+    Raises:
+        ValueError: the entry is of a success; `Ledger.settle` logs those with their charge.
     """
+    if entry.outcome == "ok":
+        raise ValueError("a success is logged by settling its hold")
 
     def operation(connection: sqlite3.Connection) -> int:
         insert(connection, entry)

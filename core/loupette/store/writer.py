@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
@@ -111,7 +112,7 @@ class Writer:
             for job in batch:
                 self._attempt(job)
             self._connection.execute("COMMIT")
-        except (sqlite3.Error, _TransactionLost) as error:
+        except Exception as error:  # an edge: were this thread to end, every caller would wait
             self._abandon(batch, error)
         for job in batch:
             job.resolve()
@@ -131,7 +132,8 @@ class Writer:
 
     def _abandon(self, batch: list[_Job], cause: Exception) -> None:
         if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # the next batch cannot begin then, and tries it again
+                self._connection.execute("ROLLBACK")
         reason = cause.__cause__ or cause
         for job in batch:
             job.error = StoreError(f"the database did not commit, nothing was written: {reason}")
