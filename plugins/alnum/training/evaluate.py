@@ -12,7 +12,6 @@ import datetime
 from pathlib import Path
 
 import numpy as np
-from loupette_alnum.solver import WEIGHTS, AlnumSolver
 from rich.console import Console
 from rich.table import Table
 
@@ -20,6 +19,7 @@ from loupette.plugin import Challenge, OptionValue, Unsolvable
 from loupette.toolkit.export import add_scores
 from loupette.toolkit.images import open_picture
 from loupette.toolkit.metrics import Labelled, Share, edit_distance, precision_at, read_labels
+from loupette_alnum.solver import WEIGHTS, AlnumSolver
 
 
 def text_sources(data: Path) -> list[Path]:

@@ -6,14 +6,13 @@ python plugins/alnum/training/export.py --checkpoint data/runs/alnum/checkpoint.
 import argparse
 from pathlib import Path
 
+from loupette.toolkit.export import export
 from loupette_alnum.model import ALPHABET, HEIGHT, WIDTH
 from loupette_alnum.solver import WEIGHTS
 
-from loupette.toolkit.export import export
-
 GENERATOR = {
     "what": "loupette.toolkit.synth with draw_alnum",
-    "version": 2,
+    "version": 3,
     "seeds": "10000 + number of the shard (generate.py --seed 1)",
     "held_out_seed": 9990000,
     "data": "drawn by this project only; fonts and photos as fetch_assets.py names them",

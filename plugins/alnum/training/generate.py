@@ -18,7 +18,7 @@ from loupette.toolkit.synth import Studio, draw_alnum, write_sheet
 from loupette.toolkit.synth.shards import write_shard
 from loupette_alnum.model import ALPHABET, HEIGHT, WIDTH
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 """Counts up when what is drawn changes; written into the model's card."""
 
 EMPTY = 0.025
@@ -32,8 +32,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("data/train/alnum"))
     parser.add_argument("--first", type=int, default=0, help="number of the first shard")
     parser.add_argument("--shards", type=int, default=1)
-    parser.add_argument("--count", type=int, default=16_000, help="pictures in a shard")
-    parser.add_argument("--keep", type=int, default=20, help="shards on disk at most")
+    parser.add_argument("--count", type=int, default=8_000, help="pictures in a shard")
+    parser.add_argument("--keep", type=int, default=40, help="shards on disk at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--held", action="store_true", help="fonts and styles for validation")
     parser.add_argument("--sheet", type=Path, help="write a contact sheet instead")

@@ -22,7 +22,7 @@ TRIES = 60
 """Styles tried before a text is given up."""
 
 
-LEAST_CONTRAST = 34.0
+LEAST_CONTRAST = 42.0
 """Mean distance of letters from their ground, of 255, below which people fail as well."""
 
 MOST_COVERED = 0.3
@@ -171,6 +171,8 @@ def _draw_line(
     squeeze = min(1.0, (width - 2) / span)
     free_x = width - span * squeeze
     start = free_x * (0.5 if rng.random() < 0.4 else float(rng.uniform(0, 1)))
+    if rng.random() < 0.06:  # some generators cut the outer letters off a little
+        start += cap * float(rng.uniform(-0.25, 0.25))
     free_y = max(0.0, height - 1.15 * cap)
     centre = height / 2 + free_y / 2 * float(rng.uniform(-0.7, 0.7)) * (rng.random() < 0.5)
     lean = float(rng.uniform(-1, 1)) * style.shear
@@ -180,6 +182,7 @@ def _draw_line(
         if style.fade:
             letter *= np.float32(rng.uniform(0.35, 1))
         x = start + (item.x + item.width / 2) * squeeze
+        x += item.width * squeeze * style.scatter * float(rng.uniform(-0.5, 0.5))
         y = centre + free_y / 2 * style.lift * float(rng.uniform(-1, 1))
         if on_baseline:  # the middle of the mask stands where its baseline puts it
             middle = item.glyph.mask.shape[0] / 2 - item.glyph.baseline

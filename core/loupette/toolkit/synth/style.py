@@ -10,14 +10,14 @@ import numpy as np
 from loupette.toolkit.synth.fonts import held_out
 
 FILLS = {
-    "solid": 0.47,
+    "solid": 0.44,
     "bold": 0.07,
     "thin": 0.02,
     "outline": 0.08,
     "lined": 0.05,
     "inline": 0.03,
     "shadow": 0.06,
-    "relief": 0.05,
+    "relief": 0.08,
     "emboss": 0.02,
     "extrude": 0.02,
     "hatch": 0.02,
@@ -29,9 +29,9 @@ FILLS = {
 """How letters are filled, and how often."""
 
 BACKGROUNDS = {
-    "white": 0.42,
+    "white": 0.40,
     "light": 0.18,
-    "mid": 0.08,
+    "mid": 0.12,
     "dark": 0.10,
     "gradient": 0.09,
     "clouds": 0.05,
@@ -71,6 +71,7 @@ class Style:
         letter: cap height over canvas height.
         room: share of the canvas width that the text takes.
         spacing: extra advance over cap height; negative touches.
+        scatter: how far letters leave their place sideways, over half their advance.
         cells: letters stand in equal cells instead of at their own advance.
         rotate: largest rotation of a letter in degrees.
         shear: largest shear of a letter, and common shear of all.
@@ -104,6 +105,7 @@ class Style:
     letter: float
     room: float
     spacing: float
+    scatter: float
     cells: bool
     rotate: float
     shear: float
@@ -176,26 +178,28 @@ def _draw(rng: np.random.Generator, clean: bool) -> Style:
     calm = chance(0.35)
     height = _height(rng)
     count = 0 if clean else 1 + int(chance(0.45 * hard + 0.25)) + int(chance(0.4 * hard))
-    mixed = chance(0.05)
+    mixed, small = chance(0.05), chance(0.12)
+    background = choose(rng, BACKGROUNDS)
     return Style(
         height=height,
-        letter=max(between(0.34, 0.78) if chance(0.9) else between(0.25, 0.9), 9.0 / height),
-        room=between(0.55, 0.97),
-        spacing=between(-0.16, 0.05) if chance(0.25) else between(0.0, 0.55),
+        letter=max(between(0.18, 0.36) if small else between(0.34, 0.8), 9.0 / height),
+        room=between(0.35, 0.75) if small else between(0.55, 1.0),
+        spacing=_spacing(rng),
+        scatter=between(0.1, 0.9) if chance(0.25) else 0.0,
         cells=chance(0.4),
         rotate=0.0
         if calm
-        else float(rng.choice([8, 15, 25, 35, 45], p=[0.3, 0.3, 0.2, 0.15, 0.05])),
+        else float(rng.choice([8, 15, 25, 35, 50, 80], p=[0.3, 0.3, 0.2, 0.13, 0.05, 0.02])),
         shear=0.0 if calm else between(0.0, 0.35),
         squash=between(0.75, 1.3) if chance(0.6) else 1.0,
         resize=between(0.0, 0.25) if chance(0.5) else 0.0,
         lift=between(0.0, 0.8) if chance(0.7) else 0.0,
-        many_fonts=chance(0.2),
+        many_fonts=chance(0.24),
         fill="mixed" if mixed else choose(rng, FILLS),
-        many_inks=chance(0.4),
-        contrast=between(40, 75) if chance(0.22) else between(75, 190),
-        two_sided=chance(0.12),
-        background=choose(rng, BACKGROUNDS),
+        many_inks=chance(0.42),
+        contrast=between(40, 75) if chance(0.18) else between(75, 190),
+        two_sided=chance(0.55 if background == "mid" else 0.1),
+        background=background,
         overlays=tuple(choose(rng, OVERLAYS) for _ in range(count)),
         under=chance(0.25),
         ink_overlays=chance(0.45),
@@ -204,7 +208,7 @@ def _draw(rng: np.random.Generator, clean: bool) -> Style:
         warp_strength=between(0.1, 0.4) if clean else between(0.15, 1.0),
         warp_all=chance(0.5),
         hard_edges=chance(0.13),
-        fade=chance(0.07),
+        fade=chance(0.09),
         blur=between(0.4, 1.4) if chance(0.14) else 0.0,
         noise=between(3, 28) if chance(0.16) and not clean else 0.0,
         rescale=between(0.5, 0.9) if chance(0.09) else 1.0,
@@ -212,6 +216,13 @@ def _draw(rng: np.random.Generator, clean: bool) -> Style:
         colours=int(rng.choice([4, 8, 16, 64])) if chance(0.06) else 0,
         grey=chance(0.22),
     )
+
+
+def _spacing(rng: np.random.Generator) -> float:
+    """Extra advance: touching, usual or far apart."""
+    bands = ((-0.22, 0.04, 0.3), (0.0, 0.5, 0.6), (0.5, 1.3, 0.1))
+    low, high, _ = bands[int(rng.choice(3, p=[share for *_, share in bands]))]
+    return float(rng.uniform(low, high))
 
 
 def _height(rng: np.random.Generator) -> int:

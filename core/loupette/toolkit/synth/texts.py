@@ -8,8 +8,8 @@ UPPER = LOWER.upper()
 AMBIGUOUS = "0oO1lIi"
 
 _SETS = (
-    (DIGITS, 0.34),
-    (LOWER, 0.15),
+    (DIGITS, 0.30),
+    (LOWER, 0.19),
     (UPPER, 0.14),
     (UPPER + DIGITS, 0.14),
     (LOWER + DIGITS, 0.09),
