@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from conftest import issue_key
 from starlette.testclient import TestClient
 
 import fakes
+from conftest import issue_key
 from loupette.money import to_micros
 from loupette.settings import Settings
 from loupette.store.database import Database
