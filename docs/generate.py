@@ -104,7 +104,7 @@ def _yuan(micros: int) -> str:
 def types_table() -> str:
     """Type ID, name and price, as the documented page has them."""
     return table(
-        ("类型ID type ID", "名称 name", "价格 price", "示例 sample"),
+        ("类型ID type ID", "名称 name", "价格 price", "示例图片 sample"),
         (
             (
                 _code(type_id),

@@ -1,0 +1,185 @@
+"""What the code offers is documented; what the documents show is up to date, linked and works."""
+
+import inspect
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from loupette import plugin
+from loupette.registry import _REPORTS, _TYPE
+from loupette.settings import PREFIX, Settings
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+sys.path.insert(0, str(DOCS))
+
+import generate  # noqa: E402  # a script beside the documents, not a package
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *DOCS.glob("*.md")]
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def headings(page: str) -> list[str]:
+    return re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_generated_parts_are_up_to_date() -> None:
+    names = [str(path.relative_to(ROOT)) for path in (ROOT / "README.md", *DOCS.glob("*.md"))]
+    done = subprocess.run(
+        [sys.executable, "-m", "cogapp", "--check", *names],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, f"run `make docs`:\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("name", generate.hooks())
+def test_hook_is_documented_under_its_signature(name: str) -> None:
+    assert any(heading.startswith(f"`{name}(") for heading in headings(read("docs/plugin-api.md")))
+
+
+@pytest.mark.parametrize("name", plugin.__all__)
+def test_public_name_of_the_plugin_api_is_documented(name: str) -> None:
+    assert re.search(rf"\b{name}\b", read("docs/plugin-api.md"))
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Settings)])
+def test_setting_is_documented(name: str) -> None:
+    assert f"| `{PREFIX}{name.upper()}` |" in read("docs/operating.md")
+
+
+@pytest.mark.parametrize("reason", generate.caller_reasons())
+def test_reason_is_documented_with_what_to_do(reason: str) -> None:
+    assert f"| `{reason}` |" in read("docs/errors.md")
+    assert generate.MENDS[reason]
+
+
+def test_no_line_on_a_reason_that_does_not_exist() -> None:
+    assert generate.MENDS.keys() <= generate.caller_reasons().keys()
+
+
+@pytest.mark.parametrize("path", [generate._plain(route.path) for route in generate.routes()])
+def test_endpoint_is_documented(path: str) -> None:
+    assert f"`{path}`" in headings(read("docs/http-api.md"))
+
+
+@pytest.mark.parametrize("name", [path for path, _ in generate.commands()])
+def test_command_is_documented(name: str) -> None:
+    assert f"`{name}`" in headings(read("docs/operating.md"))
+
+
+@pytest.mark.parametrize("key", [*_TYPE, *_REPORTS])
+def test_registry_key_is_documented(key: str) -> None:
+    assert f"| `{key}` |" in read("docs/operating.md")
+
+
+def test_documented_types_are_served_under_their_names() -> None:
+    served = generate.served_types()
+    assert {type_id: kind.spec.name for type_id, kind in served.items()} == generate.DOCUMENTED
+
+
+def test_readme_is_short() -> None:
+    assert len(read("README.md").splitlines()) < 150
+
+
+def links() -> list[tuple[Path, str]]:
+    found = []
+    for page in PAGES:
+        text = re.sub(r"^```.*?^```", "", read(str(page.relative_to(ROOT))), flags=re.M | re.S)
+        found += [(page, target) for target in re.findall(r"\]\(([^)\s]+)\)", text)]
+    return [(page, target) for page, target in found if "://" not in target]
+
+
+@pytest.mark.parametrize(
+    ("page", "target"), [pytest.param(*link, id=f"{link[0].name}-{link[1]}") for link in links()]
+)
+def test_link_leads_somewhere(page: Path, target: str) -> None:
+    name, _, fragment = unquote(target).partition("#")
+    linked = (page.parent / name) if name else page
+    assert linked.exists()
+    if fragment:
+        anchors = [generate.anchor(heading) for heading in headings(linked.read_text("utf-8"))]
+        assert fragment in anchors
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = read("docs/index.md")
+    missing = [page.name for page in DOCS.glob("*.md") if f"({page.name})" not in index]
+    assert missing == ["index.md"]
+
+
+TUTORIAL = re.compile(r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.slow
+def test_tutorial_gives_a_plugin_that_works(tmp_path: Path) -> None:
+    package, installed = tmp_path / "package", tmp_path / "installed"
+    for name, code in TUTORIAL.findall(read("docs/writing-a-plugin.md")):
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text(code, encoding="utf-8")
+    registry = tmp_path / "registry.toml"
+    registry.write_text(the_registry_lines(), encoding="utf-8")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(installed),
+        "LOUPETTE_REGISTRY": str(registry),
+    }
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", *arguments],
+            cwd=package,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    offline = ["--no-build-isolation", "--no-deps", "--no-index", "--quiet"]
+    run("pip", "install", *offline, "--target", str(installed), ".")
+    assert "5 passed" in run("pytest", "-q", "-p", "no:cacheprovider", "tests")
+    rows = json.loads(run("loupette", "plugins", "--json"))
+    assert [row["types"] for row in rows if row["plugin"] == "loupette-dots"] == [[60100]]
+    (package / "dots.png").write_bytes(draw_dots(installed))
+    assert run("loupette", "solve", "dots.png", "--type", "60100") == "7\n"
+
+
+def the_registry_lines() -> str:
+    blocks = re.findall(r"```toml\n(.*?)```", read("docs/writing-a-plugin.md"), re.DOTALL)
+    (lines,) = [block for block in blocks if block.startswith("[types.")]
+    assert tomllib.loads(lines)["types"]
+    return str(lines)
+
+
+def draw_dots(installed: Path) -> bytes:
+    code = "import sys; from loupette_dots.drawing import draw; sys.stdout.buffer.write(draw(7))"
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(installed)},
+        capture_output=True,
+        check=True,
+        timeout=60,
+    ).stdout
+
+
+def test_generator_describes_each_field_of_the_plugin_api() -> None:
+    kinds = [kind for kind in vars(plugin).values() if inspect.isclass(kind)]
+    for kind in (kind for kind in kinds if hasattr(kind, "__dataclass_fields__")):
+        described = generate.attributes_of(kind)
+        assert list(described) == [field.name for field in fields(kind)]
