@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 PACKAGES := -e . -e plugins/slider -e plugins/arith -e plugins/alnum
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 
-.PHONY: run test lint format docs bench-accuracy sheets wheels test-wheels clean
+.PHONY: run test lint format docs bench-accuracy assets sheets train-alnum train-arith wheels test-wheels clean
 
 run: .venv/served  ## serve on 127.0.0.1:8000; the first start prints a demo key
 	$(BIN)/loupette serve --demo
@@ -29,6 +29,20 @@ docs: .venv/developed  ## write the generated parts of the docs anew
 
 bench-accuracy: .venv/developed  ## make bench-accuracy DATA=folder: every labelled image over HTTP
 	$(BIN)/python bench/accuracy.py $(DATA)
+
+assets: .venv/developed  ## fonts and photos to draw training pictures with, into data/assets
+	$(BIN)/python plugins/alnum/training/fetch_assets.py
+
+sheets: .venv/developed  ## contact sheets of what the generators draw, into build/
+	mkdir -p build
+	for plugin in alnum arith; do \
+	  $(BIN)/python plugins/$$plugin/training/generate.py --sheet build/$$plugin.png || exit 1; done
+
+train-alnum train-arith: train-%: .venv/developed  ## draw, train on (resumes), export
+	$(BIN)/python plugins/$*/training/generate.py --shards $(or $(SHARDS),20)
+	$(BIN)/python plugins/$*/training/generate.py --held --count 2000
+	$(BIN)/python plugins/$*/training/train.py
+	$(BIN)/python plugins/$*/training/export.py
 
 wheels: .venv/developed  ## the four distributions, into dist/
 	rm -rf dist
