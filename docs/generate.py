@@ -213,7 +213,10 @@ def error_classes() -> list[type[LoupetteError]]:
     ]
 
 
-_SET_BY_INIT = {errors.LowConfidence: "low_confidence", errors.OptionsBroken: "options_broken"}
+_SET_BY_INIT: Mapping[type[LoupetteError], str] = {
+    errors.LowConfidence: "low_confidence",
+    errors.OptionsBroken: "options_broken",
+}
 
 
 def caller_reasons() -> dict[str, type[LoupetteError]]:
@@ -230,13 +233,13 @@ def caller_reasons() -> dict[str, type[LoupetteError]]:
 
 def errors_table() -> str:
     """Reason, code, Chinese, meaning and mend, by code; what only an operator sees is left out."""
-    rows = [
-        (*_code_and_msg(kind), _code(reason), kind.zh, _first_line(kind), MENDS[reason])
-        for reason, kind in caller_reasons().items()
-    ]
+    by_code = sorted(caller_reasons().items(), key=lambda item: _code_and_msg(item[1])[0])
     return table(
         ("code", "msg", "reason", "中文", "meaning", "what to do"),
-        sorted(rows, key=lambda row: row[0]),
+        (
+            (*_code_and_msg(kind), _code(reason), kind.zh, _first_line(kind), MENDS[reason])
+            for reason, kind in by_code
+        ),
     )
 
 

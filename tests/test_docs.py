@@ -1,6 +1,5 @@
 """What the code offers is documented; what the documents show is up to date, linked and works."""
 
-import inspect
 import json
 import os
 import re
@@ -178,8 +177,8 @@ def draw_dots(installed: Path) -> bytes:
     ).stdout
 
 
-def test_generator_describes_each_field_of_the_plugin_api() -> None:
-    kinds = [kind for kind in vars(plugin).values() if inspect.isclass(kind)]
-    for kind in (kind for kind in kinds if hasattr(kind, "__dataclass_fields__")):
-        described = generate.attributes_of(kind)
-        assert list(described) == [field.name for field in fields(kind)]
+@pytest.mark.parametrize(
+    "kind", [plugin.Answer, plugin.Challenge, plugin.Option, plugin.Picture, plugin.SolverSpec]
+)
+def test_generator_describes_each_field_of_the_plugin_api(kind: type) -> None:
+    assert list(generate.attributes_of(kind)) == [field.name for field in fields(kind)]
