@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 import pytest
+
 from loupette_arith.decode import ExpressionDecoder
 from loupette_arith.expression import ExpressionError, evaluate
 from loupette_arith.grammar import DRAWN
@@ -103,6 +104,35 @@ def test_minus_and_one_are_told_apart_by_the_grammar(drawn: str, meant: str) -> 
     assert best.expression == meant
     assert best.probability > 0.01
     assert best.share > 0.9
+
+
+def doubtful(text: str, place: int, other: str, alphabet: str = ALPHABET) -> LogProbs:
+    """Sure of a text but for one character, which may as well be another."""
+    log_probs = spoken(text, alphabet)
+    step = (2 * place + 1) * len(log_probs) // (2 * len(text))
+    log_probs[step, alphabet.index(other) + 1] = log_probs[step].max() - 0.5
+    return log_probs
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "other", "meant"),
+    [
+        ("5÷4=", 1, "-", "5-4="),  # division comes out whole
+        ("8÷4=", 1, "-", "8÷4="),
+        ("8-七", 2, "1", "8-1"),  # digits stay among themselves
+        ("八-1", 2, "七", "八-七"),
+    ],
+)
+def test_unusual_sums_give_way_to_usual_ones(text: str, place: int, other: str, meant: str) -> None:
+    alphabet = ALPHABET + "七八"
+    readings = ExpressionDecoder(alphabet).read(doubtful(text, place, other, alphabet))
+    assert readings[0].expression == meant
+
+
+def test_unusual_sums_are_read_where_nothing_else_fits() -> None:
+    readings = ExpressionDecoder(ALPHABET + "五").read(spoken("7÷2+五=?", ALPHABET + "五"))
+    assert readings[0].value == Fraction(17, 2)
+    assert readings[0].confidence > 0.9
 
 
 def test_expressions_of_one_value_count_together() -> None:

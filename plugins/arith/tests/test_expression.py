@@ -6,6 +6,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from loupette_arith.expression import ExpressionError, evaluate, format_value, parse
 from loupette_arith.grammar import (
     DRAWN,
@@ -90,9 +91,8 @@ def test_no_text_raises_anything_else(text: str) -> None:
         assert isinstance(value, Fraction)
 
 
-@pytest.mark.parametrize("value", range(1000))
-def test_numerals_round_trip(value: int) -> None:
-    assert evaluate(chinese_numeral(value)) == value
+def test_numerals_round_trip() -> None:
+    assert [evaluate(chinese_numeral(value)) for value in range(1000)] == list(range(1000))
 
 
 @pytest.mark.parametrize(
@@ -168,8 +168,8 @@ def test_written_values_read_back(value: Fraction) -> None:
     assert Fraction(format_value(value)) == value
 
 
-def test_images_show_at_least_one_operator_and_small_numbers() -> None:
-    for text in ("12=?", "1234+5", "1+2+3+4"):
+def test_images_show_sums_of_a_few_small_numbers() -> None:
+    for text in ("12=?", "1234+5", "1+2+3+4", "3+05", "00+1"):
         evaluate(text)
         with pytest.raises(ExpressionError):
             evaluate(text, DRAWN)

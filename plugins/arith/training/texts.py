@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+
 from loupette_arith.grammar import chinese_numeral
 from loupette_arith.model import ALPHABET, ARABIC, BANKING
 
@@ -20,7 +21,7 @@ _DIGITS = {1: 0.60, 2: 0.33, 3: 0.07}
 _SIGNS = {
     "+": {"+": 1.0},
     "-": {"-": 0.85, "−": 0.10, "–": 0.05},
-    "*": {"×": 0.42, "x": 0.23, "X": 0.05, "*": 0.30},
+    "*": {"×": 0.33, "x": 0.21, "X": 0.04, "*": 0.42},
     "/": {"÷": 0.55, "/": 0.45},
 }
 _SIGN_WORDS = {
@@ -34,7 +35,8 @@ _CHINESE_TAILS = {
     **{"": 0.15, "=": 0.15, "=?": 0.25, "＝？": 0.05, "等于": 0.10, "等于?": 0.10},
     **{"等于几": 0.10, "等于多少": 0.10},
 }
-_OPERATORS = {"+": 0.34, "-": 0.32, "*": 0.24, "/": 0.10}
+_BLANKS = {"": 0.62, " ": 0.26, "  ": 0.09, "   ": 0.03}
+_OPERATORS = {"+": 0.30, "-": 0.32, "*": 0.28, "/": 0.10}
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,10 +112,11 @@ def _write(rng: np.random.Generator, kind: Kind) -> str:
         operands = _exact_division(rng, kind.largest)
     # One picture spells each operator one way, and sets blanks one way.
     spelling = {operator: pick(rng, kind.signs[operator]) for operator in operators}
-    blank = pick(rng, {"": 0.62, " ": 0.26, "  ": 0.09, "   ": 0.03})
+    blank = pick(rng, _BLANKS)
+    other = pick(rng, _BLANKS) if rng.random() < 0.15 else blank
     text = kind.number(operands[0])
     for operator, operand in zip(operators, operands[1:], strict=True):
-        text += blank + spelling[operator] + blank + kind.number(operand)
+        text += blank + spelling[operator] + other + kind.number(operand)
     tail = pick(rng, kind.tails)
     return text + (blank if tail else "") + tail
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
 from loupette.toolkit.training import Run, train
 from loupette_arith.model import ALPHABET, HEIGHT, WIDTH
 

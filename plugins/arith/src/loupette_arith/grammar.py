@@ -159,11 +159,13 @@ class Grammar:
         min_operands: fewest operands of a complete expression.
         max_operands: most operands.
         max_digits: most digits of an operand written in digits.
+        padded: numbers may begin with zeros, as ``05`` does.
     """
 
     min_operands: int
     max_operands: int
     max_digits: int
+    padded: bool
 
     def step(self, state: State, char: str) -> State | None:
         """Read one character.
@@ -210,7 +212,7 @@ class Grammar:
 
     def _continues(self, number: str, char: str) -> bool:
         if char in _DIGITS and (not number or number[0] in _DIGITS):
-            return len(number) < self.max_digits
+            return len(number) < self.max_digits and (self.padded or number != "0")
         return number + char in _NUMERAL_PREFIXES
 
 
@@ -218,8 +220,8 @@ def _ended(state: State) -> bool:
     return state.text in NUMERALS or state.text[0] in _DIGITS
 
 
-WRITTEN = Grammar(min_operands=1, max_operands=9, max_digits=9)
+WRITTEN = Grammar(min_operands=1, max_operands=9, max_digits=9, padded=True)
 """For texts that somebody typed: generous."""
 
-DRAWN = Grammar(min_operands=2, max_operands=3, max_digits=3)
+DRAWN = Grammar(min_operands=2, max_operands=3, max_digits=3, padded=False)
 """For images: what captchas draw; a lone number is not a sum."""

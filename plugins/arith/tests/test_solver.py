@@ -1,0 +1,123 @@
+"""Reading pictures: accuracy on bundled ones, refusals, animations, repeatability."""
+
+import contextlib
+import csv
+import io
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from loupette.plugin import Answer, Challenge, Picture, Pixels, Unsolvable
+from loupette_arith import loupette_solvers
+from loupette_arith.expression import evaluate, format_value
+from loupette_arith.solver import SumSolver
+
+SAMPLES = Path(__file__).parent / "samples"
+FLOOR = 0.60
+"""Measured FLOOR_MEASURED; fonts and styles of these pictures were never trained on."""
+
+
+@pytest.fixture(scope="module")
+def solver() -> SumSolver:
+    return SumSolver()
+
+
+@pytest.fixture(scope="module")
+def sample() -> Pixels:
+    (spec,) = loupette_solvers()
+    with Image.open(io.BytesIO(spec.sample())) as image:
+        return np.asarray(image.convert("RGBA"))
+
+
+def read(solver: SumSolver, *frames: npt.NDArray[np.uint8]) -> Answer:
+    """Solve frames of (height, width, 3) or (height, width, 4), as the engine hands them over."""
+    rgba = [np.asarray(Image.fromarray(frame).convert("RGBA")) for frame in frames]
+    return solver.solve(Challenge(Picture(np.stack(rgba), "png")))
+
+
+def bundled() -> list[tuple[Pixels, str]]:
+    with (SAMPLES / "labels.csv").open(encoding="utf-8") as labels:
+        rows = list(csv.DictReader(labels))
+    return [
+        (np.asarray(Image.open(SAMPLES / row["file"]).convert("RGB")), row["answer"])
+        for row in rows
+    ]
+
+
+def test_bundled_pictures_are_read_at_least_as_well_as_measured(solver: SumSolver) -> None:
+    right, pictures = 0, bundled()
+    for picture, truth in pictures:
+        try:
+            right += read(solver, picture).result == truth
+        except Unsolvable:
+            continue
+    assert right / len(pictures) >= FLOOR
+
+
+def test_answer_is_the_value_of_the_expression_it_names(solver: SumSolver, sample: Pixels) -> None:
+    answer = read(solver, sample)
+    assert answer.result == answer.detail["value"] == "19"
+    assert format_value(evaluate(str(answer.detail["expression"]))) == answer.result
+    assert 0.5 < answer.confidence <= 1.0
+
+
+def test_same_picture_gives_the_same_answer(solver: SumSolver, sample: Pixels) -> None:
+    first = read(solver, sample)
+    with contextlib.suppress(Unsolvable):
+        read(solver, bundled()[0][0])
+    assert read(solver, sample) == first
+
+
+def test_transparent_and_inverted_pictures_are_read(solver: SumSolver, sample: Pixels) -> None:
+    dark = sample.copy()
+    dark[..., :3] = 255 - dark[..., :3]
+    assert read(solver, dark).result == "19"
+    grey = sample[..., :3].astype(np.uint16).sum(axis=2)
+    ink = grey < grey.max() * 0.8
+    clear = np.zeros_like(sample)
+    clear[ink] = (0, 0, 0, 255)
+    assert read(solver, clear).result == "19"
+
+
+def test_frames_of_an_animation_are_read_together(solver: SumSolver, sample: Pixels) -> None:
+    left, right = sample.copy(), sample.copy()
+    middle = sample.shape[1] // 2
+    paper = np.median(sample.reshape(-1, 4), axis=0).astype(np.uint8)
+    left[:, middle:] = paper
+    right[:, :middle] = paper
+    assert read(solver, left, right).result == "19"
+
+
+def noise(shape: tuple[int, int], seed: int) -> Pixels:
+    return np.random.default_rng(seed).integers(0, 256, (*shape, 3), dtype=np.uint8)
+
+
+NOTHING = {
+    "white": np.full((60, 160, 3), 255, np.uint8),
+    "black": np.zeros((40, 120, 3), np.uint8),
+    "one pixel": np.zeros((1, 1, 3), np.uint8),
+    "thin": np.full((1, 500, 3), 128, np.uint8),
+    "noise": noise((60, 160), 0),
+    "large noise": noise((400, 300), 1),
+    "ramp": np.tile(np.linspace(0, 255, 200).astype(np.uint8)[None, :, None], (60, 1, 3)),
+    "checks": np.indices((60, 160, 3))[:2].sum(axis=0).astype(np.uint8) // 10 % 2 * 255,
+}
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_pictures_without_a_sum_are_refused(solver: SumSolver, name: str) -> None:
+    with pytest.raises(Unsolvable) as refusal:
+        read(solver, NOTHING[name])
+    assert refusal.value.reason == "no_expression"
+
+
+def test_solving_is_quick(solver: SumSolver, sample: Pixels) -> None:
+    read(solver, sample)
+    start = time.process_time()
+    for _ in range(10):
+        read(solver, sample)
+    assert (time.process_time() - start) / 10 < 0.1
