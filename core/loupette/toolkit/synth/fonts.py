@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from fontTools.ttLib import TTCollection, TTFont
+from fontTools.ttLib import TTFont
 from PIL import Image, ImageDraw, ImageFont
 
 Mask = npt.NDArray[np.uint8]
@@ -105,11 +105,9 @@ def _read_face(path: Path) -> Face | None:
 
 def _coverage(path: Path) -> str:
     """The characters of `INDEXED` in the file's character map."""
-    if path.suffix.lower() == ".ttc":
-        font = TTCollection(path, lazy=True).fonts[0]
-    else:
-        font = TTFont(path, lazy=True)
-    known = font.getBestCmap() or {}
+    first = 0 if path.suffix.lower() == ".ttc" else -1
+    with TTFont(path, lazy=True, fontNumber=first) as font:
+        known = font.getBestCmap() or {}
     return "".join(char for char in INDEXED if ord(char) in known)
 
 
