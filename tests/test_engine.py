@@ -1,0 +1,256 @@
+"""The use case without HTTP: hold, solve, settle, log, and what ends a call early."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+import fakes
+from conftest import REGISTRY, issue_key
+from loupette.engine import Call, Engine, Outcome, Posted
+from loupette.errors import (
+    BrokenImage,
+    ClientGone,
+    IdempotencyMismatch,
+    InsufficientBalance,
+    LoupetteError,
+    LowConfidence,
+    OptionsBroken,
+    SolverTimeout,
+    UnknownType,
+    Unsolvable,
+    UnsupportedOption,
+)
+from loupette.manager import load_plugins
+from loupette.pool import WorkerPool
+from loupette.registry import build_catalogue
+from loupette.store import logs
+from loupette.store.database import Database
+from loupette.store.keys import KeyRecord, find_key
+from loupette.store.ledger import verify
+from loupette.store.logs import LogRecord
+
+WHITE = fakes.draw_png()
+BLACK = fakes.draw_png(colour="black")
+
+
+def render(outcome: Outcome) -> tuple[int, bytes]:
+    """What the web would make of it, as plain as can be."""
+    code = 400 if outcome.error else 200
+    return code, f"{outcome.log_id} {outcome.balance_micros}".encode()
+
+
+class Desk:
+    """An engine with one account, and what its tests ask of both."""
+
+    def __init__(self, engine: Engine, key: KeyRecord) -> None:
+        self.engine = engine
+        self.key = key
+
+    def begin(self) -> Call:
+        return self.engine.begin(self.key, time.monotonic())
+
+    async def solve(self, posted: Posted, *, gone: asyncio.Future[None] | None = None) -> Outcome:
+        never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        return await self.engine.solve(self.begin(), posted, gone=gone or never, render=render)
+
+    def balance(self) -> int:
+        return self.engine._ledger.available(self.key.account_id)
+
+    def logs(self) -> list[LogRecord]:
+        return logs.query(self.engine.database.reader, self.key.account_id)
+
+
+def run(folder: Path, scenario: Callable[[Desk], Awaitable[None]], *, balance: str = "1") -> None:
+    """Run a scenario over a fresh engine; whatever it does, the ledger adds up afterwards."""
+    (folder / "registry.toml").write_text(REGISTRY, encoding="utf-8")
+    path = folder / "test.db"
+    secret = issue_key(path, balance)
+    catalogue = build_catalogue(load_plugins(["fakes"]).loaded, folder / "registry.toml")
+
+    async def main() -> None:
+        pool = WorkerPool(1, type_ids=list(catalogue.types), modules=("fakes",))
+        with Database.open(path, exclusive=True) as database:
+            pool.start()
+            try:
+                key = find_key(database.reader, secret)
+                assert key
+                async with asyncio.timeout(120):
+                    await pool.wait_ready()
+                    await scenario(Desk(Engine(catalogue, database, pool), key))
+            finally:
+                await pool.close()
+            assert verify(database).problems == ()
+
+    asyncio.run(main())
+
+
+def test_an_answer_is_charged_and_logged_together(tmp_path: Path) -> None:
+    async def scenario(desk: Desk) -> None:
+        outcome = await desk.solve(Posted(fakes.ECHO, WHITE))
+        assert outcome.answer
+        assert (outcome.answer.result, outcome.cost_micros) == ("40x20", 10_000)
+        assert outcome.balance_micros == desk.balance() == 990_000
+        (log,) = desk.logs()
+        assert (log.id, log.outcome, log.answer) == (outcome.log_id, "ok", "40x20")
+
+    run(tmp_path, scenario)
+
+
+def test_the_detail_begins_with_who_read_it(tmp_path: Path) -> None:
+    async def scenario(desk: Desk) -> None:
+        outcome = await desk.solve(Posted(fakes.ECHO, WHITE))
+        assert outcome.answer
+        assert list(outcome.answer.detail)[:2] == ["plugin", "version"]
+
+    run(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    ("posted", "kind"),
+    [
+        (Posted(99999, WHITE), UnknownType),
+        (Posted(fakes.CLOSED, WHITE, WHITE), UnsupportedOption),
+        (Posted(fakes.CLOSED, WHITE, options={"colour": "red"}), UnsupportedOption),
+        (Posted(fakes.CLOSED, WHITE, options={"charset": "0"}), OptionsBroken),
+        (Posted(fakes.CLOSED, WHITE, options={"min_confidence": 1}), LowConfidence),
+        (Posted(fakes.ECHO, WHITE[:50]), BrokenImage),
+        (Posted(fakes.REFUSES, BLACK), Unsolvable),
+        (Posted(fakes.SLOW, BLACK), SolverTimeout),
+    ],
+)
+def test_a_failure_leaves_no_hold_and_no_charge(
+    tmp_path: Path, posted: Posted, kind: type[LoupetteError]
+) -> None:
+    async def scenario(desk: Desk) -> None:
+        with pytest.raises(kind):
+            await desk.solve(posted)
+        assert desk.balance() == 1_000_000
+
+    run(tmp_path, scenario)
+
+
+def test_money_is_held_while_a_solver_works(tmp_path: Path) -> None:
+    async def scenario(desk: Desk) -> None:
+        slow = asyncio.create_task(desk.solve(Posted(fakes.SLOW, BLACK)))
+        await asyncio.sleep(0)
+        assert desk.balance() == 0
+        with pytest.raises(InsufficientBalance):
+            await desk.solve(Posted(fakes.ECHO, WHITE))
+        with pytest.raises(SolverTimeout):
+            await slow
+        assert desk.balance() == 10_000
+
+    run(tmp_path, scenario, balance="0.01")
+
+
+def test_a_caller_that_hangs_up_before_the_answer_pays_nothing(tmp_path: Path) -> None:
+    async def scenario(desk: Desk) -> None:
+        gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        slow = asyncio.create_task(desk.solve(Posted(fakes.SLOW, BLACK), gone=gone))
+        await asyncio.sleep(0)
+        gone.set_result(None)
+        with pytest.raises(ClientGone):
+            await slow
+        assert desk.balance() == 1_000_000
+
+    run(tmp_path, scenario)
+
+
+def test_a_caller_gone_before_the_start_pays_nothing(tmp_path: Path) -> None:
+    async def scenario(desk: Desk) -> None:
+        gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        gone.set_result(None)
+        with pytest.raises(ClientGone):
+            await desk.solve(Posted(fakes.ECHO, WHITE), gone=gone)
+        assert desk.balance() == 1_000_000
+
+    run(tmp_path, scenario)
+
+
+def test_a_cancelled_call_leaves_no_hold(tmp_path: Path) -> None:
+    async def scenario(desk: Desk) -> None:
+        for turns in range(12):
+            call = asyncio.create_task(desk.solve(Posted(fakes.ECHO, WHITE)))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+        charged = sum(log.outcome == "ok" for log in desk.logs())
+        assert desk.balance() == 1_000_000 - 10_000 * charged
+
+    run(tmp_path, scenario)
+
+
+def test_a_failure_is_logged_with_its_reason_and_costs_nothing(tmp_path: Path) -> None:
+    async def scenario(desk: Desk) -> None:
+        error = UnknownType("no such type")
+        outcome = await desk.engine.fail(desk.begin(), error, type_id=99999, render=render)
+        assert (outcome.error, outcome.cost_micros) == (error, 0)
+        assert outcome.balance_micros == 1_000_000
+        (log,) = desk.logs()
+        assert (log.outcome, log.type_id, log.code) == ("unknown_type", 99999, 400)
+
+    run(tmp_path, scenario)
+
+
+def test_log_ids_go_up_in_the_order_of_arrival(tmp_path: Path) -> None:
+    async def scenario(desk: Desk) -> None:
+        first, second = desk.begin(), desk.begin()
+        assert second.log_id == first.log_id + 1
+
+    run(tmp_path, scenario)
+
+
+def named(desk: Desk, digest: bytes = b"d") -> Call:
+    call = desk.begin()
+    return Call(call.key, call.log_id, call.started_s, ("name", digest))
+
+
+def test_one_request_for_a_name_goes_through_at_a_time(tmp_path: Path) -> None:
+    async def scenario(desk: Desk) -> None:
+        inside = 0
+
+        async def enter() -> None:
+            nonlocal inside
+            async with desk.engine.once(named(desk)) as stored:
+                assert stored is None
+                inside += 1
+                assert inside == 1
+                await asyncio.sleep(0)
+                inside -= 1
+
+        await asyncio.gather(*(enter() for _ in range(10)))
+
+    run(tmp_path, scenario)
+
+
+def test_a_stored_answer_is_given_to_the_next_and_logged(tmp_path: Path) -> None:
+    async def scenario(desk: Desk) -> None:
+        never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        call = named(desk)
+        async with desk.engine.once(call):
+            posted = Posted(fakes.ECHO, WHITE)
+            await desk.engine.solve(call, posted, gone=never, render=render)
+        async with desk.engine.once(named(desk)) as stored:
+            assert stored
+            assert (stored.status, stored.reply) == (200, f"{call.log_id} 990000".encode())
+        assert [log.outcome for log in desk.logs()] == ["replayed", "ok"]
+        with pytest.raises(IdempotencyMismatch):
+            async with desk.engine.once(named(desk, b"another")):
+                pass
+
+    run(tmp_path, scenario)
+
+
+def test_a_call_without_a_name_is_never_held_back(tmp_path: Path) -> None:
+    async def scenario(desk: Desk) -> None:
+        async with (
+            desk.engine.once(desk.begin()) as first,
+            desk.engine.once(desk.begin()) as second,
+        ):
+            assert (first, second) == (None, None)
+
+    run(tmp_path, scenario)
