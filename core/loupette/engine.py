@@ -71,6 +71,7 @@ class Outcome:
         cost_micros: what was charged; 0 on every failure.
         answer: what was read, with plugin and confidence in its detail.
         error: why nothing was read.
+        ended_s: Unix time; here, so that the reply and the one stored for a repeat are equal.
     """
 
     log_id: int
@@ -80,6 +81,7 @@ class Outcome:
     cost_micros: int = 0
     answer: Answer | None = None
     error: LoupetteError | None = None
+    ended_s: int = field(default_factory=lambda: int(time.time()))
 
 
 Render: TypeAlias = Callable[[Outcome], tuple[int, bytes]]

@@ -169,6 +169,17 @@ def test_the_documented_failure_is_rendered_as_documented() -> None:
     }
 
 
+def test_a_reply_rendered_again_later_is_the_same() -> None:
+    """What is stored for an Idempotency-Key is made apart from what is sent."""
+    answered = outcome(answer=Answer("8", 1.0), ended_s=1_699_999_999)
+    body = parse(render_outcome(answered)[1])
+    assert body["timestamp"] == 1_699_999_999
+    assert (
+        abs(parse(render_outcome(outcome(answer=Answer("8", 1.0)))[1])["timestamp"] - time.time())
+        < 60
+    )
+
+
 # --- every path of a running server
 
 

@@ -58,12 +58,19 @@ def code_and_msg(error: LoupetteError) -> tuple[int, str]:
     return next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
 
 
-def render(code: int, msg: str, data: Mapping[str, object], *, error: object = None) -> bytes:
-    """The body of any reply."""
+def render(
+    code: int,
+    msg: str,
+    data: Mapping[str, object],
+    *,
+    error: object = None,
+    timestamp: int | None = None,
+) -> bytes:
+    """The body of any reply; its timestamp is now, if not given."""
     body: dict[str, object] = {"code": code, "msg": msg, "data": data}
     if error is not None:
         body["error"] = error
-    return encode(body | {"timestamp": int(time.time())})
+    return encode(body | {"timestamp": int(time.time()) if timestamp is None else timestamp})
 
 
 def describe(error: LoupetteError) -> dict[str, object]:
@@ -85,11 +92,12 @@ def render_outcome(outcome: Outcome) -> tuple[int, bytes]:
     }
     if outcome.error is not None:
         code, msg = code_and_msg(outcome.error)
-        return code, render(code, msg, data, error=describe(outcome.error))
+        described = describe(outcome.error)
+        return code, render(code, msg, data, error=described, timestamp=outcome.ended_s)
     assert outcome.answer is not None
     data = {"result": outcome.answer.result, **data, "group_name": outcome.type_name}
     detail = {"confidence": round(outcome.answer.confidence, 4), **outcome.answer.detail}
-    return 200, render(200, SOLVED, data | {"detail": detail})
+    return 200, render(200, SOLVED, data | {"detail": detail}, timestamp=outcome.ended_s)
 
 
 def respond(
