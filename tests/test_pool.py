@@ -3,9 +3,9 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -50,6 +50,29 @@ def run(
             await pool.close()
 
     return asyncio.run(main())
+
+
+Run = Callable[[Callable[[WorkerPool], Awaitable[Any]]], Any]  # Any: what the scenario gives
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Run]:
+    """Runs a scenario over one pool of one worker, which tests that end no pool can share."""
+
+    async def start() -> WorkerPool:
+        pool = WorkerPool(1, type_ids=TYPES, modules=("fakes", "hostile"))
+        pool.start()
+        return pool
+
+    async def limited(scenario: Callable[[WorkerPool], Awaitable[Any]], pool: WorkerPool) -> Any:
+        async with asyncio.timeout(120):
+            await echo(pool)  # a worker is free, whatever the test before did
+            return await scenario(pool)
+
+    with asyncio.Runner() as runner:
+        pool = runner.run(start())
+        yield lambda scenario: runner.run(limited(scenario, pool))
+        runner.run(pool.close())
 
 
 async def echo(pool: WorkerPool, **options: OptionValue) -> tuple[str, int]:
@@ -105,7 +128,7 @@ def test_a_type_that_fails_its_sample_is_named_and_the_others_work() -> None:
     ids=["refuses", "raises", "wrong", "dies", "garbles", "odd-keys", "no-image", "truncated"],
 )
 def test_a_task_fails_with_its_own_error_and_the_pool_goes_on(
-    task: Task, kind: type[Exception]
+    shared: Run, task: Task, kind: type[Exception]
 ) -> None:
     async def scenario(pool: WorkerPool) -> str:
         with pytest.raises(kind) as caught:
@@ -113,29 +136,29 @@ def test_a_task_fails_with_its_own_error_and_the_pool_goes_on(
         assert type(caught.value) is kind
         return (await echo(pool))[0]
 
-    assert run(scenario) == "40x20"
+    assert shared(scenario) == "40x20"
 
 
-def test_a_refusal_comes_through_whole() -> None:
+def test_a_refusal_comes_through_whole(shared: Run) -> None:
     async def scenario(pool: WorkerPool) -> Unsolvable:
         with pytest.raises(Unsolvable) as caught:
             await pool.solve(Task(fakes.REFUSES, BLACK), deadline_s=PATIENCE_S)
         return caught.value
 
-    refusal = run(scenario)
+    refusal = shared(scenario)
     assert (refusal.reason, refusal.detail) == ("no_text", {"candidates": [1, 2]})
 
 
-def test_a_crash_does_not_tell_the_caller_what_the_plugin_said() -> None:
+def test_a_crash_does_not_tell_the_caller_what_the_plugin_said(shared: Run) -> None:
     async def scenario(pool: WorkerPool) -> str:
         with pytest.raises(SolverCrashed) as caught:
             await pool.solve(Task(fakes.RAISES, BLACK), deadline_s=PATIENCE_S)
         return caught.value.message
 
-    assert "own mistake" not in run(scenario)
+    assert "own mistake" not in shared(scenario)
 
 
-def test_the_deadline_kills_the_worker_and_a_new_one_comes() -> None:
+def test_the_deadline_kills_the_worker_and_a_new_one_comes(shared: Run) -> None:
     async def scenario(pool: WorkerPool) -> tuple[int, int]:
         _, old = await echo(pool)
         with pytest.raises(SolverTimeout, match=r"within 0\.3 s"):
@@ -144,7 +167,7 @@ def test_the_deadline_kills_the_worker_and_a_new_one_comes() -> None:
         assert await asyncio.to_thread(wait_until_gone, old)
         return old, new
 
-    old, new = run(scenario)
+    old, new = shared(scenario)
     assert old != new
 
 
@@ -160,14 +183,14 @@ def test_a_task_whose_worker_dies_is_solved_once_more_on_another(tmp_path: Path)
     assert run(scenario, types=(hostile.DIES_ONCE,)) != int(flag.read_text())
 
 
-def test_a_worker_killed_while_idle_costs_no_task() -> None:
+def test_a_worker_killed_while_idle_costs_no_task(shared: Run) -> None:
     async def scenario(pool: WorkerPool) -> tuple[str, int, int]:
         _, old = await echo(pool)
         os.kill(old, signal.SIGKILL)
         result, new = await echo(pool)
         return result, old, new
 
-    result, old, new = run(scenario)
+    result, old, new = shared(scenario)
     assert result == "40x20"
     assert old != new
 
@@ -182,7 +205,7 @@ def test_options_of_callers_never_mix() -> None:
     assert len(set(run(scenario, size=2))) == 2
 
 
-def test_a_caller_that_goes_away_leaves_no_reply_for_the_next_one() -> None:
+def test_a_caller_that_goes_away_leaves_no_reply_for_the_next_one(shared: Run) -> None:
     async def scenario(pool: WorkerPool) -> None:
         await pool.wait_ready()
         for number in range(30):
@@ -192,10 +215,10 @@ def test_a_caller_that_goes_away_leaves_no_reply_for_the_next_one() -> None:
             gone.cancel()
             assert (await echo(pool, charset=f"here-{number}"))[0] == f"here-{number}"
 
-    run(scenario)
+    shared(scenario)
 
 
-def test_a_task_that_gets_no_worker_in_time_is_told_to_come_again() -> None:
+def test_a_task_that_gets_no_worker_in_time_is_told_to_come_again(shared: Run) -> None:
     async def scenario(pool: WorkerPool) -> float:
         await pool.wait_ready()
         slow = asyncio.create_task(pool.solve(Task(fakes.SLOW, BLACK), deadline_s=2))
@@ -206,7 +229,7 @@ def test_a_task_that_gets_no_worker_in_time_is_told_to_come_again() -> None:
             await slow
         return caught.value.retry_after_s
 
-    assert run(scenario) > 0
+    assert shared(scenario) > 0
 
 
 def test_workers_work_at_the_same_time() -> None:
