@@ -22,7 +22,7 @@ import numpy.typing as npt
 from PIL import Image
 from texts import draw_sum, to_symbols
 
-from loupette.toolkit.synth import Studio, Style, draw_style, write_sheet
+from loupette.toolkit.synth import Studio, Style, draw_style, draw_text, write_sheet
 from loupette.toolkit.synth.fonts import held_out
 from loupette.toolkit.synth.shards import write_shard
 from loupette_arith.expression import ExpressionError, evaluate, format_value
@@ -35,6 +35,9 @@ CLEAN = 0.4
 ORNAMENTED = 0.30
 ORNAMENTS = ("relief", "relief", "lined", "outline", "inline", "plate", "dotted", "shadow")
 """Fills drawn more often than for texts, where a sign is read from less ink than a letter."""
+
+RIPPLED = 0.15
+"""Share of pictures bent in short waves whatever their style: these cost signs the most."""
 
 STEEPEST = 20.0
 """Degrees a sign may turn: at 45 a plus is a multiplication sign."""
@@ -94,8 +97,10 @@ def draw_picture(studio: Studio, *, held: bool = False) -> tuple[npt.NDArray[np.
     while True:
         text = draw_sum(studio.rng)
         style = _restyle(draw_style(studio.rng, held=held, clean=CLEAN), studio.rng, held=held)
-        with contextlib.suppress(LookupError):  # no font has all its characters, or too pale
-            return _trim(studio.draw(list(text), style), studio.rng), to_symbols(text)
+        # No font has all its characters, or nobody could read it: another text in another style.
+        with contextlib.suppress(LookupError):
+            drawn = draw_text(list(text), style, studio.fonts, studio.photos, studio.rng)
+            return _trim(drawn, studio.rng), to_symbols(text)
 
 
 def write_sample(path: Path, studio: Studio) -> None:
@@ -134,11 +139,13 @@ def write_samples(folder: Path, studio: Studio, *, count: int) -> None:
 
 
 def _restyle(style: Style, rng: np.random.Generator, *, held: bool) -> Style:
-    """Keep a cross from becoming a plus, and give some styles ornamented letters."""
-    style = replace(style, rotate=min(style.rotate, STEEPEST))
-    if rng.random() >= ORNAMENTED:
-        return style
-    changed = replace(style, fill=ORNAMENTS[int(rng.integers(len(ORNAMENTS)))])
+    """Keep a cross from becoming a plus; ornament some letters and ripple some."""
+    style = changed = replace(style, rotate=min(style.rotate, STEEPEST))
+    if rng.random() < ORNAMENTED:
+        changed = replace(changed, fill=ORNAMENTS[int(rng.integers(len(ORNAMENTS)))])
+    if rng.random() < RIPPLED:
+        warp = "ripple" if rng.random() < 0.6 else "wave"
+        changed = replace(changed, warp=warp, warp_strength=float(rng.uniform(0.4, 1.0)))
     # A kind of style is either held out or trained on, never both; plain ones are in both.
     fits = changed.overlays == () or held_out(changed.kind, share=8) == held
     return changed if fits else style
