@@ -15,7 +15,6 @@ sys.path.insert(0, str(TESTS))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(TESTS), os.getenv("PYTHONPATH")]))
 
 import fakes  # noqa: E402  # found by name in worker processes too, hence the path above
-
 from loupette.money import to_micros  # noqa: E402
 from loupette.settings import Settings  # noqa: E402
 from loupette.store.database import Database  # noqa: E402
