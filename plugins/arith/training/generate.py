@@ -19,11 +19,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+from effects import draw_plates, ripple_finely, trim
 from PIL import Image
 from texts import draw_sum, to_symbols
 
 from loupette.toolkit.synth import Studio, Style, draw_style, draw_text, write_sheet
 from loupette.toolkit.synth.fonts import held_out
+from loupette.toolkit.synth.letters import Ink
+from loupette.toolkit.synth.scene import draw_overlays, wear
 from loupette.toolkit.synth.shards import write_shard
 from loupette_arith.expression import ExpressionError, evaluate, format_value
 from loupette_arith.grammar import DRAWN
@@ -42,7 +45,8 @@ RIPPLED = 0.15
 STEEPEST = 20.0
 """Degrees a sign may turn: at 45 a plus is a multiplication sign."""
 
-TRIMMED = 0.15
+PLATED, DROPPED, TRIMMED = 0.07, 0.10, 0.15
+"""Shares of pictures with the looks of `effects`."""
 
 SAMPLE = "12+7=?"
 
@@ -94,13 +98,26 @@ def draw_picture(studio: Studio, *, held: bool = False) -> tuple[npt.NDArray[np.
     Returns:
         uint8, (height, width, 3), RGB, and the symbols to read.
     """
+    rng = studio.rng
     while True:
-        text = draw_sum(studio.rng)
-        style = _restyle(draw_style(studio.rng, held=held, clean=CLEAN), studio.rng, held=held)
+        text = draw_sum(rng)
         # No font has all its characters, or nobody could read it: another text in another style.
         with contextlib.suppress(LookupError):
-            drawn = draw_text(list(text), style, studio.fonts, studio.photos, studio.rng)
-            return _trim(drawn, studio.rng), to_symbols(text)
+            picture = _draw(text, studio, held=held)
+            if rng.random() < DROPPED:
+                picture = ripple_finely(picture, rng)
+            return trim(picture, rng) if rng.random() < TRIMMED else picture, to_symbols(text)
+
+
+def _draw(text: str, studio: Studio, *, held: bool) -> npt.NDArray[np.uint8]:
+    rng = studio.rng
+    style = _restyle(draw_style(rng, held=held, clean=CLEAN), rng, held=held)
+    if rng.random() >= PLATED:
+        return draw_text(list(text), style, studio.fonts, studio.photos, rng)
+    plates = draw_plates(list(text), studio.fonts, rng)
+    colour = tuple(float(v) for v in rng.uniform(0, 255, 3))
+    draw_overlays(plates, style, [Ink(colour, colour, colour)], 20.0, rng)
+    return wear(plates, style, rng)
 
 
 def write_sample(path: Path, studio: Studio) -> None:
@@ -149,16 +166,6 @@ def _restyle(style: Style, rng: np.random.Generator, *, held: bool) -> Style:
     # A kind of style is either held out or trained on, never both; plain ones are in both.
     fits = changed.overlays == () or held_out(changed.kind, share=8) == held
     return changed if fits else style
-
-
-def _trim(picture: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Now and then cut a little off the sides, letters or not: some captchas are set badly."""
-    if rng.random() >= TRIMMED:
-        return picture
-    height, width = picture.shape[:2]
-    top, bottom = rng.uniform(0, 0.12, 2) * height * (rng.random(2) < 0.5)
-    left, right = rng.uniform(0, 0.03, 2) * width
-    return picture[int(top) : height - int(bottom), int(left) : width - int(right)]
 
 
 if __name__ == "__main__":
