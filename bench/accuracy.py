@@ -27,6 +27,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+
 from smoke import LOUPETTE, free_port, wait_until_ready
 
 SLIDER, ARITH, ALNUM = 10200, 50100, 50200

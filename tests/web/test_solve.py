@@ -17,8 +17,9 @@ from conftest import issue_key
 from loupette.money import to_micros
 from loupette.settings import Settings
 from loupette.store.database import Database
-from loupette.store.keys import disable_account, disable_key, find_key
+from loupette.store.keys import account_id_of, disable_account, disable_key, find_key
 from loupette.store.ledger import topup, verify
+from loupette.store.logs import query
 from loupette.web.app import create_app
 
 URL = "/api/v1/captcha.php"
@@ -212,6 +213,10 @@ def test_a_disabled_key_or_account_is_401(
             disable_key(database, found.prefix, now_ms=1)
     body = parse(post(key=key))
     assert (body["code"], body["error"]["reason"]) == (401, "key_disabled")
+    assert body["data"] == {}
+    with Database.open(settings.database) as database:
+        logged = query(database.reader, account_id_of(database.reader, name))
+    assert [log.outcome for log in logged] == ["key_disabled"]
 
 
 # --- what the caller asks

@@ -28,16 +28,23 @@ def one_key(in_header: str | None, in_body: str | None) -> str:
     return secret
 
 
-def authenticate(reader: sqlite3.Connection, secret: str) -> KeyRecord:
-    """Find an enabled key.
+def identify(reader: sqlite3.Connection, secret: str) -> KeyRecord:
+    """Find a key, enabled or not.
 
     Raises:
         Unauthenticated: unknown.
-        KeyDisabled: the key or its account is disabled.
     """
     key = find_key(reader, secret)
     if key is None:
         raise Unauthenticated("this API key is unknown")
+    return key
+
+
+def require_enabled(key: KeyRecord) -> None:
+    """Let a key pass that may call.
+
+    Raises:
+        KeyDisabled: the key or its account is disabled.
+    """
     if key.is_disabled:
         raise KeyDisabled("this API key or its account is disabled")
-    return key

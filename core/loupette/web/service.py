@@ -12,7 +12,7 @@ from loupette.errors import Overloaded, RateLimited
 from loupette.limiter import Limiter
 from loupette.settings import Settings
 from loupette.store.keys import KeyRecord
-from loupette.web.auth import authenticate, header_key, one_key
+from loupette.web.auth import header_key, identify, one_key, require_enabled
 
 
 @dataclass
@@ -81,4 +81,6 @@ def caller_of(connection: HTTPConnection) -> KeyRecord:
     """
     service = service_of(connection)
     secret = one_key(header_key(connection), None)
-    return authenticate(service.engine.database.reader, secret)
+    key = identify(service.engine.database.reader, secret)
+    require_enabled(key)
+    return key

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from starlette.types import Receive
 
 from loupette.engine import Call, Outcome, Posted
-from loupette.errors import BadField, InternalError, LoupetteError, RateLimited
-from loupette.web.auth import authenticate, header_key, one_key
+from loupette.errors import BadField, InternalError, KeyDisabled, LoupetteError, RateLimited
+from loupette.web.auth import header_key, identify, one_key, require_enabled
 from loupette.web.body import api_key_in, parse_body, posted_in, read_body, type_id_in
 from loupette.web.responses import (
     code_and_msg,
@@ -89,8 +89,9 @@ _REPLAYED = {"Idempotent-Replayed": "true"}
 
 def _admit(service: Service, progress: _Progress, secret: str) -> Call:
     """Find the key, number the request, count it against the key's rate."""
-    key = authenticate(service.engine.database.reader, secret)
+    key = identify(service.engine.database.reader, secret)
     progress.call = service.engine.begin(key, progress.started_s)
+    require_enabled(key)
     progress.headers |= service.count(key)
     return progress.call
 
@@ -131,6 +132,8 @@ async def _fail(service: Service, progress: _Progress, error: LoupetteError) -> 
     outcome = await service.engine.fail(
         progress.call, error, type_id=progress.type_id, render=render_outcome
     )
+    if isinstance(error, KeyDisabled):  # in the log, but who holds a stolen key sees no balance
+        return _respond(service, progress, (code, render(code, msg, {}, error=describe(error))))
     return _respond(service, progress, render_outcome(outcome), headers)
 
 
