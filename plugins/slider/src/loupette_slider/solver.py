@@ -120,7 +120,7 @@ def check_background(rgb: Pixels) -> None:
         raise Unsolvable("image_too_small", f"{width}x{height} px; a slider has {least} or more")
     if height > width:
         raise Unsolvable("portrait_image", f"{width}x{height} px is upright; a slider is wide")
-    if float(rgb.std(axis=(0, 1)).max()) < _PLAINEST_STD:
+    if float(cv2.meanStdDev(rgb)[1].max()) < _PLAINEST_STD:
         raise Unsolvable("blank_image", "the image has one colour only")
 
 
