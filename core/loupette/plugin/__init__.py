@@ -1,6 +1,6 @@
 """The public plugin API: all that a plugin imports from the engine.
 
-A plugin is a package with an entry point in the group ``loupette``; its module implements one hook::
+A plugin is a package with an entry point in the group ``loupette`` whose module has the hook::
 
     from decimal import Decimal
     from loupette.plugin import Answer, Challenge, SolverSpec, hookimpl
