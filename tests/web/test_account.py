@@ -214,6 +214,14 @@ def test_a_report_that_cannot_be_right_is_refused(
     assert parse(report(client, key, **fields))["error"]["reason"] == reason
 
 
+def test_a_report_may_carry_its_key_in_the_body(
+    client: TestClient, new_key: NewKey, post: Post
+) -> None:
+    key = new_key()
+    fields = {"api_key": key, "log_id": solved(post, key), "verdict": "correct"}
+    assert client.post("/api/v1/report", json=fields).status_code == 200
+
+
 def test_a_second_report_is_refused(client: TestClient, new_key: NewKey, post: Post) -> None:
     key = new_key()
     log_id = solved(post, key)

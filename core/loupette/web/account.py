@@ -10,7 +10,7 @@ from loupette.errors import BadField, MissingField, UnknownLog
 from loupette.money import to_yuan
 from loupette.store import logs
 from loupette.store.logs import LogRecord, format_log_id, parse_log_id
-from loupette.web.body import LARGEST_TYPE_ID, parse_body, read_body
+from loupette.web.body import LARGEST_TYPE_ID, api_key_in, parse_body, read_body
 from loupette.web.responses import SUCCESS, render, respond
 from loupette.web.service import Service, caller_of, service_of
 
@@ -67,10 +67,11 @@ async def one_log(request: Request) -> Response:
 
 async def report(request: Request) -> Response:
     """POST /api/v1/report: say whether an answer was right; refunds as the operator decides."""
-    service, key = service_of(request), caller_of(request)
-    headers = service.count(key)
+    service = service_of(request)
     body = await read_body(request, max_bytes=16_384, timeout_s=service.settings.body_timeout_s)
     fields = await parse_body(body, request.headers)
+    key = caller_of(request, api_key_in(fields))
+    headers = service.count(key)
     log_id = _log_id("log_id", _text(fields, "log_id"))
     verdict = _text(fields, "verdict")
     if verdict not in _VERDICTS:

@@ -73,14 +73,14 @@ def service_of(connection: HTTPConnection) -> Service:
     return service
 
 
-def caller_of(connection: HTTPConnection) -> KeyRecord:
-    """The key that calls an endpoint which takes it in the header alone.
+def caller_of(connection: HTTPConnection, in_body: str | None = None) -> KeyRecord:
+    """The enabled key that calls, named in the header or, where there is a body, in it.
 
     Raises:
-        Unauthenticated: no key, or one that may not call.
+        Unauthenticated: no key, two different ones, or one that may not call.
     """
     service = service_of(connection)
-    secret = one_key(header_key(connection), None)
+    secret = one_key(header_key(connection), in_body)
     key = identify(service.engine.database.reader, secret)
     require_enabled(key)
     return key
