@@ -11,7 +11,7 @@ from loupette_arith.expression import format_value
 WEIGHTS = Path(__file__).parent / "weights"
 
 LEAST_CONFIDENCE = 0.1
-"""Below it a reading is a guess."""
+"""Below it fewer than one reading in ten was right on drawn pictures, and a guess is no answer."""
 
 
 class SumSolver:
@@ -28,6 +28,12 @@ class SumSolver:
 
     def solve(self, challenge: Challenge) -> Answer:
         """Read one picture; an animation is read as one picture of all its frames.
+
+        Args:
+            challenge: the picture; this type takes no options.
+
+        Returns:
+            The value, and as detail the expression it was read from.
 
         Raises:
             Unsolvable: ``no_expression``, nothing in the picture reads as a sum.
