@@ -24,7 +24,7 @@ from loupette.toolkit.ctc import (
 )
 from loupette.toolkit.metrics import Share, calibration_error
 from loupette.toolkit.synth.shards import list_shards, read_labels
-from loupette.toolkit.training import build_model, load_weights
+from loupette.toolkit.training import Run, build_model, load_weights
 from loupette.toolkit.weights import CARD, write_card
 
 MODEL_FILE = "model.tflite"
@@ -98,7 +98,8 @@ def _facts(
 def _trained(checkpoint: Path) -> dict[str, int]:
     """Steps and pictures a checkpoint has seen."""
     state = np.load(checkpoint)["state"]
-    return {"steps": int(state[0]), "seconds": int(state[1])}
+    steps = int(state[0])
+    return {"steps": steps, "pictures_seen": steps * Run.batch, "seconds": int(state[1])}
 
 
 def _write_checked(

@@ -124,7 +124,7 @@ def _conv(
 
 
 def batches(folder: Path, size: int, rng: np.random.Generator) -> Iterator[Batch]:
-    """Batches without end: shard by shard, the least used first, shuffled inside.
+    """Batches without end: shard by shard in random order, shuffled inside.
 
     Args:
         folder: of the shards.
@@ -134,16 +134,19 @@ def batches(folder: Path, size: int, rng: np.random.Generator) -> Iterator[Batch
     Yields:
         uint8 (size, height, width, 3) and int8 (size, LONGEST).
     """
-    used: dict[tuple[str, int], int] = {}
+    used: set[tuple[str, int]] = set()
     while True:
         shards = list_shards(folder)
         if not shards:
             raise FileNotFoundError(f"no shards in {folder}: draw some with generate.py")
         # A redrawn shard has a new modification time, hence counts as unused.
         keys = [(path.name, path.stat().st_mtime_ns) for path in shards]
-        fewest = min(used.get(key, 0) for key in keys)
-        pick = int(rng.choice([i for i, key in enumerate(keys) if used.get(key, 0) == fewest]))
-        used[keys[pick]] = fewest + 1
+        unused = [i for i, key in enumerate(keys) if key not in used]
+        if not unused:
+            used.clear()
+            continue
+        pick = int(rng.choice(unused))
+        used.add(keys[pick])
         labels = read_labels(shards[pick])
         images = np.load(shards[pick])
         order = rng.permutation(min(len(labels), len(images)))
