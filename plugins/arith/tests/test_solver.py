@@ -17,8 +17,8 @@ from loupette_arith.expression import evaluate, format_value
 from loupette_arith.solver import SumSolver
 
 SAMPLES = Path(__file__).parent / "samples"
-FLOOR = 0.60
-"""Measured FLOOR_MEASURED; fonts and styles of these pictures were never trained on."""
+FLOOR = 0.70
+"""Measured 26 of 32; fonts and styles of these pictures were never trained on."""
 
 
 @pytest.fixture(scope="module")
