@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,6 +71,14 @@ class Server:
         """The process ids of its solver processes."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(child) for child in children.read_text().split()]
+
+    def all_workers(self, count: int) -> list[int]:
+        """The same, once there are as many as there should be."""
+        deadline_s = time.monotonic() + 30
+        while len(found := self.workers()) < count:
+            assert time.monotonic() < deadline_s, f"{len(found)} of {count} workers run"
+            time.sleep(0.02)  # a poll; the deadline decides
+        return found
 
 
 def parse(body: bytes | str) -> Any:  # Any: JSON

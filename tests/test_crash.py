@@ -140,7 +140,7 @@ def test_kill_of_the_workers_costs_no_charge(settings: Settings) -> None:
         with load.run():
             for number in range(ROUNDS):
                 load.wait_for((number + 1) * PER_ROUND)
-                victim = server.workers()[number % settings.workers]
+                victim = server.all_workers(settings.workers)[number % settings.workers]
                 os.kill(victim, signal.SIGKILL)
                 assert wait_until_gone(victim)
             load.wait_for((ROUNDS + 1) * PER_ROUND)
