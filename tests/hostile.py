@@ -2,11 +2,13 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 from fakes import Fake, draw_png
+from loupette.frames import Crashed, encode
 from loupette.plugin import Answer, Challenge, Option, Solver, SolverSpec, Unsolvable, hookimpl
 
 (
@@ -22,7 +24,10 @@ from loupette.plugin import Answer, Challenge, Option, Solver, SolverSpec, Unsol
     GARBLES,
     EXITS,
     TRANSPARENT,
-) = range(60101, 60113)
+    DIES_IN_LOAD,
+    HANGS_IN_LOAD,
+    GARBLES_IN_LOAD,
+) = range(60101, 60116)
 
 
 def _is_sample(challenge: Challenge) -> bool:
@@ -89,6 +94,20 @@ def _exit_in_load() -> Solver:
     sys.exit("the model is missing")
 
 
+def _die_in_load() -> Solver:
+    os._exit(12)
+
+
+def _hang_in_load() -> Solver:
+    time.sleep(600)
+    return Fake(_see)
+
+
+def _garble_in_load() -> Solver:
+    os.write(int(sys.argv[1]), encode(Crashed("an answer to nothing")))
+    return Fake(_see)
+
+
 _SOLVERS = {
     MISREADS: _refuse_always,
     ODD_DETAIL: _odd_detail,
@@ -129,5 +148,8 @@ def loupette_solvers() -> list[SolverSpec]:
     return [
         _spec(NO_SAMPLE, _loader(_see), _raise_in_sample),
         _spec(NO_LOAD, _exit_in_load),
+        _spec(DIES_IN_LOAD, _die_in_load),
+        _spec(HANGS_IN_LOAD, _hang_in_load),
+        _spec(GARBLES_IN_LOAD, _garble_in_load),
         *(_spec(type_id, _loader(solve)) for type_id, solve in _SOLVERS.items()),
     ]

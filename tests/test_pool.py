@@ -19,7 +19,7 @@ from loupette.errors import (
     SolverTimeout,
     Unsolvable,
 )
-from loupette.frames import Ready, Task
+from loupette.frames import Loading, Ready, Task
 from loupette.plugin import OptionValue
 from loupette.pool import Worker, WorkerDied, WorkerPool
 from serving import wait_until_gone
@@ -37,11 +37,14 @@ def run(
     *,
     size: int = 1,
     types: tuple[int, ...] = TYPES,
+    load_timeout_s: float = 30,
 ) -> Result:
     """Run a scenario over a fresh pool, with a limit in time, and close the pool."""
 
     async def main() -> Result:
-        pool = WorkerPool(size, type_ids=types, modules=("fakes", "hostile"))
+        pool = WorkerPool(
+            size, type_ids=types, modules=("fakes", "hostile"), load_timeout_s=load_timeout_s
+        )
         pool.start()
         try:
             async with asyncio.timeout(120):
@@ -111,6 +114,44 @@ def test_a_type_that_fails_its_sample_is_named_and_the_others_work() -> None:
     assert set(failures) == {hostile.NO_SAMPLE, hostile.NO_LOAD, hostile.MISREADS, 69999}
     assert "no sample today" in failures[hostile.NO_SAMPLE]
     assert result == "40x20"
+
+
+@pytest.mark.parametrize(
+    ("type_id", "load_timeout_s", "reason"),
+    [
+        (hostile.DIES_IN_LOAD, 30, "the process ended while it loaded"),
+        (hostile.HANGS_IN_LOAD, 3, "not loaded within 3 s"),
+        (hostile.GARBLES_IN_LOAD, 30, "the process ended while it loaded"),
+    ],
+    ids=["dies", "hangs", "garbles"],
+)
+def test_a_type_that_ends_its_worker_in_load_is_named_left_out_and_refused_at_once(
+    caplog: pytest.LogCaptureFixture, type_id: int, load_timeout_s: float, reason: str
+) -> None:
+    async def scenario(pool: WorkerPool) -> tuple[dict[int, str], str]:
+        result, _ = await echo(pool)
+        with pytest.raises(SolverCrashed, match=f"type {type_id} is out of order"):
+            await pool.solve(Task(type_id, WHITE), deadline_s=0.001)  # no wait for a worker
+        return pool.failures, result
+
+    failures, result = run(
+        scenario, size=2, types=(fakes.ECHO, type_id, fakes.DIES), load_timeout_s=load_timeout_s
+    )
+    assert (failures, result) == ({type_id: reason}, "40x20")
+    assert f"type {type_id} is out of order" in caplog.text
+
+
+def test_a_task_that_waited_for_a_type_found_broken_ends_no_other_worker() -> None:
+    async def scenario(pool: WorkerPool) -> tuple[str, int]:
+        waiting = asyncio.create_task(
+            pool.solve(Task(hostile.DIES_IN_LOAD, WHITE), deadline_s=PATIENCE_S)
+        )
+        result, _ = await echo(pool)
+        with pytest.raises(SolverCrashed):
+            await waiting
+        return result, pool.restarts
+
+    assert run(scenario, types=(hostile.DIES_IN_LOAD, fakes.ECHO)) == ("40x20", 1)
 
 
 @pytest.mark.parametrize(
@@ -197,6 +238,8 @@ def test_a_worker_killed_while_idle_costs_no_task(shared: Run) -> None:
 
 def test_options_of_callers_never_mix() -> None:
     async def scenario(pool: WorkerPool) -> list[str]:
+        while pool._idle.qsize() < 2:
+            await asyncio.sleep(0.01)  # a poll; the scenario's limit decides
         texts = [f"caller-{number}" for number in range(100)]
         answers = await asyncio.gather(*(echo(pool, charset=text) for text in texts))
         assert [result for result, _ in answers] == texts
@@ -284,7 +327,8 @@ def test_close_right_after_start_leaves_no_child_process() -> None:
 
 async def start_worker(*types: int) -> Worker:
     worker = await Worker.spawn(types, ("fakes",))
-    assert isinstance(await worker.receive(), Ready)
+    starts = [await worker.receive_start() for _ in range(len(types) + 1)]
+    assert starts == [*map(Loading, types), Ready({})]
     return worker
 
 

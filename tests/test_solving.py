@@ -8,12 +8,15 @@ from loupette.frames import (
     LENGTH,
     BadInput,
     Crashed,
+    Loading,
     Read,
     Ready,
     Refused,
     Reply,
+    Start,
     Task,
     decode_reply,
+    decode_start,
     decode_task,
     encode,
 )
@@ -113,7 +116,6 @@ def test_a_type_that_does_not_read_its_sample_says_why(
 @pytest.mark.parametrize(
     "frame",
     [
-        Ready({60001: "broken"}),
         Read("8", 0.5, {"boxes": [[1, 2, 3, 4]], "none": None}),
         Refused("no_gap", "none", {}),
         BadInput("broken_image", "truncated"),
@@ -125,6 +127,11 @@ def test_replies_survive_the_wire(frame: Reply) -> None:
     sent = encode(frame)
     assert LENGTH.unpack(sent[: LENGTH.size]) == (len(sent) - LENGTH.size,)
     assert decode_reply(sent[LENGTH.size :]) == frame
+
+
+@pytest.mark.parametrize("frame", [Loading(60001), Ready({60001: "broken"})])
+def test_starts_survive_the_wire(frame: Start) -> None:
+    assert decode_start(encode(frame)[LENGTH.size :]) == frame
 
 
 def test_tasks_survive_the_wire() -> None:

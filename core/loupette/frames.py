@@ -23,6 +23,12 @@ class Task(msgspec.Struct, tag="task", frozen=True):
     options: Mapping[str, OptionValue] = {}
 
 
+class Loading(msgspec.Struct, tag="loading", frozen=True):
+    """The worker is about to load this type: if it ends now, this type ended it."""
+
+    type_id: int
+
+
 class Ready(msgspec.Struct, tag="ready", frozen=True):
     """The worker has loaded its types; for those that failed, why."""
 
@@ -58,14 +64,18 @@ class Crashed(msgspec.Struct, tag="crashed", frozen=True):
     message: str
 
 
-Reply: TypeAlias = Ready | Read | Refused | BadInput | Crashed
+Start: TypeAlias = Loading | Ready
+"""What a worker says before its first task."""
+Reply: TypeAlias = Read | Refused | BadInput | Crashed
+"""What a worker says to a task."""
 
 _encoder = msgspec.msgpack.Encoder()
 decode_task: Callable[[bytes], Task] = msgspec.msgpack.Decoder(Task).decode
+decode_start: Callable[[bytes], Start] = msgspec.msgpack.Decoder(Start).decode
 decode_reply: Callable[[bytes], Reply] = msgspec.msgpack.Decoder(Reply).decode
 
 
-def encode(frame: Task | Reply) -> bytes:
+def encode(frame: Task | Start | Reply) -> bytes:
     """Encode a frame behind its length.
 
     Raises:

@@ -15,19 +15,24 @@ from loupette.frames import (
     LENGTH,
     BadInput,
     Crashed,
+    Loading,
     Read,
     Ready,
     Refused,
     Reply,
+    Start,
     Task,
     decode_reply,
+    decode_start,
     encode,
 )
 
 _log = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 60.0
-"""A worker that is not ready by then is ended and started again."""
+"""A worker that has not begun to load by then is ended and started again."""
+LOAD_TIMEOUT_S = 30.0
+"""A type that is not loaded by then is left out."""
 LONGEST_PAUSE_S = 5.0
 """Between restarts of a worker that keeps dying."""
 
@@ -51,7 +56,7 @@ class Worker:
 
     @classmethod
     async def spawn(cls, type_ids: Sequence[int], modules: Sequence[str]) -> "Worker":
-        """Start a process; it says `Ready` when it has loaded its types."""
+        """Start a process; it says `Loading` before each type and `Ready` after the last."""
         ours, theirs = socket.socketpair()
         with theirs:
             reader, writer = await asyncio.open_unix_connection(sock=ours)
@@ -80,17 +85,20 @@ class Worker:
         with _dying():
             self._writer.write(encode(task))
             await self._writer.drain()
-        return await self.receive()
+            return decode_reply(await self._receive())
 
-    async def receive(self) -> Reply:
-        """Wait for the next frame.
+    async def receive_start(self) -> Start:
+        """Wait for the next word of a process that is starting.
 
         Raises:
             WorkerDied: it will never come.
         """
         with _dying():
-            head = await self._reader.readexactly(LENGTH.size)
-            return decode_reply(await self._reader.readexactly(LENGTH.unpack(head)[0]))
+            return decode_start(await self._receive())
+
+    async def _receive(self) -> bytes:
+        head = await self._reader.readexactly(LENGTH.size)
+        return await self._reader.readexactly(LENGTH.unpack(head)[0])
 
     def kill(self) -> None:
         """Kill the process, if it still runs; its keeper starts another."""
@@ -122,10 +130,21 @@ class WorkerPool:
         size: processes.
         type_ids: loaded by each worker before it says that it is ready.
         modules: plugins beside the installed ones.
+        load_timeout_s: for each type. One that takes longer, or ends its worker while it loads, is
+            left out from then on, so that it harms no other.
     """
 
-    def __init__(self, size: int, *, type_ids: Sequence[int], modules: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        size: int,
+        *,
+        type_ids: Sequence[int],
+        modules: Sequence[str] = (),
+        load_timeout_s: float = LOAD_TIMEOUT_S,
+    ) -> None:
         self._size = size
+        self._load_timeout_s = load_timeout_s
+        self._left_out: dict[int, str] = {}
         self._type_ids = tuple(type_ids)
         self._modules = tuple(modules)
         self._idle: asyncio.Queue[Worker] = asyncio.Queue()
@@ -165,10 +184,12 @@ class WorkerPool:
             Unsolvable: the solver cannot tell.
             BadImage: the image cannot be decoded.
             SolverTimeout: the deadline passed; the worker was killed.
-            SolverCrashed: it raised, or two workers died of it.
+            SolverCrashed: it raised, two workers died of it, or it cannot even be loaded.
             Overloaded: no worker became free in time.
         """
         for _ in range(2):
+            if task.type_id in self._left_out:
+                raise _out_of_order(task.type_id)
             worker = await self._acquire(deadline_s)
             call = asyncio.create_task(self._call(worker, task, deadline_s))
             self._calls.add(call)
@@ -195,6 +216,9 @@ class WorkerPool:
             raise Overloaded("no solver became free in time", retry_after_s=1.0) from None
 
     async def _call(self, worker: Worker, task: Task, deadline_s: float) -> Reply:
+        if task.type_id in self._left_out:  # since the task began to wait
+            self._idle.put_nowait(worker)
+            raise _out_of_order(task.type_id)
         try:
             async with asyncio.timeout(deadline_s):
                 reply = await worker.ask(task)
@@ -214,7 +238,8 @@ class WorkerPool:
         pause_s = 0.0
         while True:
             try:
-                worker = await Worker.spawn(self._type_ids, self._modules)
+                type_ids = [known for known in self._type_ids if known not in self._left_out]
+                worker = await Worker.spawn(type_ids, self._modules)
             except OSError:  # no memory, no descriptors: that may pass
                 _log.exception("a solver process cannot be started")
                 pause_s = _longer(pause_s)
@@ -228,25 +253,42 @@ class WorkerPool:
 
     async def _tend(self, worker: Worker, pause_s: float) -> float:
         """See a worker through its life; gives the pause before the next one."""
+        loading: int | None = None
+        limit_s = START_TIMEOUT_S
         try:
-            async with asyncio.timeout(START_TIMEOUT_S):
-                ready = await worker.receive()
-        except (TimeoutError, WorkerDied):
-            _log.error("a solver process ended before it was ready")
-            return _longer(pause_s)
-        self._note_ready(ready)
+            async with asyncio.timeout(limit_s) as limit:
+                while isinstance(start := await worker.receive_start(), Loading):
+                    loading, limit_s = start.type_id, self._load_timeout_s
+                    limit.reschedule(asyncio.get_running_loop().time() + limit_s)
+        except TimeoutError:
+            return self._note_end(loading, f"not loaded within {limit_s:g} s", pause_s)
+        except WorkerDied:
+            return self._note_end(loading, "the process ended while it loaded", pause_s)
+        self._note_ready(start)
         self._idle.put_nowait(worker)
         code = await worker.process.wait()
         _log.warning("a solver process ended with code %s; starting another", code)
         return 0.0
 
-    def _note_ready(self, ready: Reply) -> None:
-        if not isinstance(ready, Ready):
-            raise TypeError(f"a worker began with {ready!r}")
+    def _note_end(self, loading: int | None, reason: str, pause_s: float) -> float:
+        """Leave out the type that a worker ended on; gives the pause before the next worker."""
+        if loading is None:
+            _log.error("a solver process ended before it began to load")
+            return _longer(pause_s)
+        _log.error("type %s is out of order and left out: %s", loading, reason)
+        self._left_out[loading] = reason
+        self.failures = self.failures | self._left_out
+        return 0.0
+
+    def _note_ready(self, ready: Ready) -> None:
         for type_id, reason in ready.failures.items():
             _log.error("type %s is out of order: %s", type_id, reason)
-        self.failures = ready.failures
+        self.failures = ready.failures | self._left_out
         self._ready.set()
+
+
+def _out_of_order(type_id: int) -> SolverCrashed:
+    return SolverCrashed(f"the solver of type {type_id} is out of order")
 
 
 def _longer(pause_s: float) -> float:
@@ -271,5 +313,3 @@ def _interpret(reply: Reply, type_id: int) -> Read:
         case Crashed():
             # The reason is the operator's business; it may name files and is in the log already.
             raise SolverCrashed(f"the solver of type {type_id} failed on this image")
-        case Ready():
-            raise TypeError("a worker said that it is ready instead of answering")

@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 
-from loupette.frames import LENGTH, Ready, decode_task, encode
+from loupette.frames import LENGTH, Loading, Ready, decode_task, encode
 from loupette.manager import load_plugins
 from loupette.solving import Solvers
 
@@ -27,11 +27,20 @@ def main(arguments: list[str]) -> None:
     with socket.socket(fileno=int(descriptor)) as server:
         threading.Thread(target=_leave_with, args=[server.fileno()], daemon=True).start()
         solvers = Solvers(load_plugins(_split(modules)).loaded)
-        reasons = {int(type_id): solvers.warm(int(type_id)) for type_id in _split(types)}
-        failures = {type_id: reason for type_id, reason in reasons.items() if reason is not None}
-        server.sendall(encode(Ready(failures)))
+        _load(solvers, [int(type_id) for type_id in _split(types)], server)
         while body := _receive(server):
             server.sendall(encode(solvers.answer(decode_task(body))))
+
+
+def _load(solvers: Solvers, type_ids: list[int], server: socket.socket) -> None:
+    """Load all types; each is announced first, as it may end or hang this process."""
+    failures: dict[int, str] = {}
+    for type_id in type_ids:
+        server.sendall(encode(Loading(type_id)))
+        reason = solvers.warm(type_id)
+        if reason is not None:
+            failures[type_id] = reason
+    server.sendall(encode(Ready(failures)))
 
 
 def _leave_with(server: int) -> None:

@@ -7,7 +7,7 @@ import msgspec
 
 from loupette.cli.output import json_option, print_json
 from loupette.errors import BadField
-from loupette.frames import BadInput, Crashed, Read, Ready, Refused, Task
+from loupette.frames import BadInput, Crashed, Read, Refused, Task
 from loupette.manager import load_plugins
 from loupette.options import check_options, hold_to_options
 from loupette.plugin import Answer
@@ -65,8 +65,6 @@ def solve(
             raise click.ClickException(f"{reason}: {message}")
         case Crashed(message):
             raise click.ClickException(f"the plugin {served.plugin} failed: {message}")
-        case Ready():
-            raise AssertionError("solvers do not say that they are ready")
 
 
 def _parse_options(options: tuple[str, ...]) -> dict[str, object]:
