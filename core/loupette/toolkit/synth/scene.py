@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from skimage.transform import swirl
 
 from loupette.toolkit.synth.letters import Colour, Ink, Layer
 from loupette.toolkit.synth.style import Style
@@ -415,6 +416,8 @@ def warp(
     """
     if style.warp == "none":
         return image
+    if style.warp == "swirl":
+        return _swirl(image, cap * style.warp_strength, rng)
     height, width = image.shape[:2]
     rows, columns = np.indices((height, width), dtype=np.float32)
     move_x, move_y = _FIELD[style.warp](rows, columns, cap * style.warp_strength, rng)
@@ -477,6 +480,21 @@ def _elastic(rows: Layer, columns: Layer, reach: float, rng: np.random.Generator
     coarse = rng.normal(0, reach * 0.12, cells).astype(np.float32)
     field = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     return field[..., 0], field[..., 1]
+
+
+def _swirl(image: npt.NDArray[Any], reach: float, rng: np.random.Generator) -> npt.NDArray[Any]:
+    """Turned about a place in the text, the more the nearer to it."""
+    height, width = image.shape[:2]
+    turned = swirl(
+        image,
+        center=(width * rng.uniform(0.25, 0.75), height * rng.uniform(0.3, 0.7)),
+        strength=rng.choice([-1.0, 1.0]) * min(1.5, 2.5 * reach / max(height, 1)),
+        radius=height * rng.uniform(0.8, 2.0),
+        order=1,
+        mode="edge" if image.dtype == np.uint8 else "constant",
+        preserve_range=True,
+    )
+    return np.asarray(turned).astype(image.dtype)
 
 
 _FIELD = {

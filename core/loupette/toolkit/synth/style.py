@@ -53,11 +53,12 @@ OVERLAYS = {
 }
 
 WARPS = {
-    "none": 0.42,
-    "wave": 0.24,
+    "none": 0.41,
+    "wave": 0.22,
     "ripple": 0.08,
     "perspective": 0.08,
     "lens": 0.06,
+    "swirl": 0.03,
     "elastic": 0.12,
 }
 
