@@ -6,6 +6,7 @@ from typing import TypeAlias
 from urllib.parse import parse_qsl
 
 import msgspec
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
@@ -121,6 +122,7 @@ async def _parse_multipart(body: bytes, headers: Headers) -> Fields:
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
+    _check_charset(headers["content-type"])
     parser = MultiPartParser(
         headers, stream(), max_files=4, max_fields=_MOST_FIELDS, max_part_size=len(body)
     )
@@ -128,7 +130,7 @@ async def _parse_multipart(body: bytes, headers: Headers) -> Fields:
         form = await parser.parse()
     except (MultiPartException, KeyError) as error:
         raise UnsupportedContentType(f"the multipart body cannot be parsed: {error}") from error
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise NotUtf8("a form field is not UTF-8") from error
     try:
         return _unpack_form(
@@ -139,6 +141,13 @@ async def _parse_multipart(body: bytes, headers: Headers) -> Fields:
         )
     finally:
         await form.close()
+
+
+def _check_charset(content_type: str) -> None:
+    """Text is UTF-8: the parser would decode with any codec of Python, and punycode is quadratic."""
+    charset = parse_options_header(content_type)[1].get(b"charset", b"utf-8")
+    if charset.lower() not in (b"utf-8", b"utf8"):
+        raise UnsupportedContentType("the charset of a multipart form must be utf-8")
 
 
 def _unpack_form(form: Mapping[str, str | bytes]) -> Fields:
