@@ -81,6 +81,12 @@ def test_an_option_the_type_does_not_take_is_refused_listing_the_others(name: st
         check_options({name: 1}, TEXT)
 
 
+def test_an_unknown_option_is_shown_in_part() -> None:
+    with pytest.raises(UnsupportedOption) as caught:
+        check_options({"x" * 1_000_000: 1}, TEXT)
+    assert len(caught.value.message) < 200
+
+
 def test_even_null_does_not_make_an_unknown_option_known() -> None:
     with pytest.raises(UnsupportedOption):
         check_options({"colour": None}, TEXT)
@@ -129,9 +135,10 @@ def test_an_answer_that_breaks_an_option_is_a_failure(
         hold(result, **options)
 
 
-def test_a_plugins_own_option_of_that_name_is_its_own_business() -> None:
-    charset = Option("charset", "choice", "字符", "alphabet", choices=("digits",))
-    hold("abc", make_spec(charset), charset="digits")
+def test_a_plugins_own_variant_of_a_text_option_binds_too() -> None:
+    charset = Option("charset", "text", "字符", "alphabet", maximum=10)
+    with pytest.raises(OptionsBroken, match=r"options\.charset"):
+        hold("abc", make_spec(charset), charset="0123")
 
 
 def confide(confidence: float, *, posted: float | None, type_min: float) -> None:
