@@ -1,5 +1,9 @@
 """Whatever a solver does becomes one of a few outcomes that can be sent."""
 
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
 import pytest
 
 import fakes
@@ -20,7 +24,8 @@ from loupette.frames import (
     decode_task,
     encode,
 )
-from loupette.manager import load_plugins
+from loupette.manager import Plugin, load_plugins
+from loupette.plugin import Answer, SolverSpec
 from loupette.solving import Solvers
 
 BLACK = fakes.draw_png(colour="black")
@@ -84,6 +89,18 @@ def test_anything_else_is_a_crash_that_says_what_happened(
     reply = solvers.answer(Task(type_id, BLACK))
     assert isinstance(reply, Crashed)
     assert told in reply.message
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"bytes", float("nan"), float("inf"), datetime(2024, 11, 1, tzinfo=UTC), {1: 2}, 2**70],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_detail_that_json_does_not_carry_exactly_is_a_crash(value: Any) -> None:
+    solver = fakes.Fake(lambda challenge: Answer("x", 0.9, {"deep": [value]}))
+    spec = SolverSpec(1, "名", "name", Decimal(0), lambda: solver, fakes.draw_png, "x")
+    reply = Solvers([Plugin("p", "", "p", (spec,))]).answer(Task(1, BLACK))
+    assert isinstance(reply, Crashed)
 
 
 @pytest.mark.parametrize(

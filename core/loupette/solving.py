@@ -5,6 +5,8 @@ import math
 import re
 from collections.abc import Iterable
 
+import msgspec
+
 from loupette.decoding import decode_picture
 from loupette.errors import BadImage, SolverCrashed, Unsolvable
 from loupette.frames import (
@@ -96,7 +98,11 @@ def _checked(answer: object) -> Read:
 
 def _sendable(reply: Reply) -> Reply:
     """A detail that is not JSON-ready is the plugin's fault, and is found here."""
-    return decode_reply(encode(reply)[LENGTH.size :])
+    sent = decode_reply(encode(reply)[LENGTH.size :])
+    detail = getattr(sent, "detail", None)
+    if msgspec.json.decode(msgspec.json.encode(detail)) != detail:
+        raise TypeError("the detail has bytes, times, NaN or other things that JSON cannot carry")
+    return sent
 
 
 def _describe(error: BaseException) -> str:
