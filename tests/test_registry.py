@@ -10,6 +10,7 @@ import fakes
 from loupette.errors import RegistryError, UnknownType
 from loupette.manager import Plugin, load_plugins
 from loupette.registry import Catalogue, ReportPolicy, build_catalogue
+from loupette.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +59,23 @@ def test_an_empty_file_serves_nothing(plugins: list[Plugin], tmp_path: Path) -> 
         build(plugins, tmp_path, "").find(60001)
 
 
-def test_without_the_file_every_type_is_served_at_its_suggested_price(
-    plugins: list[Plugin], tmp_path: Path
+def test_without_the_default_file_every_type_is_served_at_its_suggested_price_with_a_warning(
+    plugins: list[Plugin],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    catalogue = build_catalogue(plugins, tmp_path / "none.toml")
+    monkeypatch.chdir(tmp_path)
+    catalogue = build_catalogue(plugins, Settings().registry)
+    assert "no registry.toml: all installed types are served" in caplog.text
     assert list(catalogue.types) == list(range(fakes.ECHO, fakes.CLOSED + 1))
     assert {served.price_micros for served in catalogue.types.values()} == {10_000}
     assert catalogue.reports == ReportPolicy()
+
+
+def test_a_file_that_was_named_must_exist(plugins: list[Plugin], tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match=r"typo\.toml: there is no such file"):
+        build_catalogue(plugins, tmp_path / "typo.toml")
 
 
 def test_prices_are_exact(plugins: list[Plugin], tmp_path: Path) -> None:
@@ -103,6 +114,7 @@ def test_the_report_policy_is_read(plugins: list[Plugin], tmp_path: Path) -> Non
         ("[types.alnum]", "types.alnum: a type ID is a positive integer"),
         ("[types.0]", "a type ID is a positive integer"),
         ("[types.060001]", "a type ID is a positive integer"),
+        ("[types.1000000001]", "a type ID is a positive integer up to 1000000000"),
         ("[types.-5]", "a type ID is a positive integer"),
         ("[types.'٣']", "a type ID is a positive integer"),
         ("reports = true", "reports: must be a table"),

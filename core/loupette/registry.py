@@ -1,6 +1,7 @@
 """Installed plugins + registry.toml -> the catalogue of served types."""
 
 import difflib
+import logging
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -12,6 +13,10 @@ from loupette.errors import RegistryError, UnknownType
 from loupette.manager import Plugin
 from loupette.money import to_micros
 from loupette.plugin import SolverSpec
+from loupette.plugin.types import LARGEST_TYPE_ID
+from loupette.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,20 +77,26 @@ def build_catalogue(plugins: Iterable[Plugin], path: Path) -> Catalogue:
 
     Args:
         plugins: all that loaded.
-        path: registry.toml; where there is none, every installed type is served as suggested.
+        path: the registry's file. Only the default one may be absent: then every installed type
+            is served as its plugin suggests.
 
     Raises:
         RegistryError: naming the file, the key and the mend.
     """
     offers = {spec.type_id: (plugin, spec) for plugin in plugins for spec in plugin.specs}
-    if not path.exists():
-        return Catalogue(
-            {
-                type_id: ServedType(spec, plugin.name, plugin.version, to_micros(spec.price))
-                for type_id, (plugin, spec) in sorted(offers.items())
-            }
+    if path.exists():
+        return _Reader(path).read(offers)
+    if path != Settings.registry:
+        raise RegistryError(
+            f"{path}: there is no such file; correct --registry or LOUPETTE_REGISTRY"
         )
-    return _Reader(path).read(offers)
+    _log.warning("there is no %s: all installed types are served, at suggested prices", path)
+    return Catalogue(
+        {
+            type_id: ServedType(spec, plugin.name, plugin.version, to_micros(spec.price))
+            for type_id, (plugin, spec) in sorted(offers.items())
+        }
+    )
 
 
 _TOP = ("reports", "types")
@@ -135,8 +146,10 @@ class _Reader:
         return value
 
     def _type_id(self, key: str, text: str) -> int:
-        if not _TYPE_ID.fullmatch(text):
-            raise self._fail(key, "a type ID is a positive integer, as in [types.50200]")
+        if not _TYPE_ID.fullmatch(text) or int(text) > LARGEST_TYPE_ID:
+            raise self._fail(
+                key, f"a type ID is a positive integer up to {LARGEST_TYPE_ID}, as in [types.50200]"
+            )
         return int(text)
 
     def _type(

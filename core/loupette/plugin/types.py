@@ -13,6 +13,8 @@ from loupette.errors import Unsolvable
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 OptionValue: TypeAlias = str | int | float
+LARGEST_TYPE_ID = 10**9
+"""Beyond it is no type ID of anybody; it fits every database and every language's integers."""
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 
 
