@@ -93,7 +93,17 @@ def test_a_broken_plugin_is_kept_with_its_reason(write: Write, source: str, reas
         ("price=Decimal('-0.01')", "negative"),
         ("price=Decimal('0.0000001')", "more than six decimals"),
         ("price=Decimal('NaN')", "no amount"),
-        ("price=0.01", "AttributeError"),
+        ("price=0.01", "the price of type 61001 must be a Decimal, not float"),
+        ("type_id=10**9 + 1", "positive integer up to 1000000000"),
+        ("name=''", "name of type 61001 must be a text"),
+        ("name_en=None", "name_en of type 61001 must be a text"),
+        ("sample_answer=42", "sample_answer of type 61001 must be a text"),
+        ("second_image=True", "second_image of type 61001 must be 'no' or 'optional'"),
+        ("options=(Option('min_confidence', 'number', '', ''),)", "'min_confidence' of type 61001"),
+        ("options=(Option('charset', 'choice', '', ''),)", "must be of kind 'text'"),
+        ("options=(Option('case', 'choice', '', '', choices=('title',)),)", "no other choices"),
+        ("options=(Option('size', 'boolean', '', ''),)", "'size' of type 61001 must be of a kind"),
+        ("options=(Option('size', 'integer', '', ''),) * 2", "'size' of type 61001 is there twice"),
         ("options=('charset',)", "loupette.plugin.Option"),
         ("load=None", "callable"),
         ("sample=b'png'", "callable"),
@@ -107,6 +117,12 @@ def test_a_spec_that_cannot_be_right_breaks_its_plugin(
     )
     (failure,) = load_plugins([name]).failures
     assert reason in failure.reason
+
+
+def test_a_plugin_may_narrow_a_text_option(write: Write) -> None:
+    narrow = "options=(Option('charset', 'text', '', '', maximum=10),)"
+    name = write("narrow", f"@hookimpl\ndef loupette_solvers():\n    return [spec({narrow})]")
+    assert of(load_plugins([name]), name) == [61001]
 
 
 def test_a_broken_plugin_does_not_touch_the_others(write: Write) -> None:

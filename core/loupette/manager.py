@@ -5,6 +5,7 @@ import importlib
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import cast
@@ -13,8 +14,10 @@ import pluggy
 
 from loupette.errors import PluginError
 from loupette.money import to_micros
-from loupette.plugin import Option, SolverSpec
+from loupette.options import MIN_CONFIDENCE
+from loupette.plugin import TEXT_OPTIONS, Option, SolverSpec
 from loupette.plugin.hookspecs import PROJECT, LoupetteHooks
+from loupette.plugin.types import LARGEST_TYPE_ID
 
 
 @dataclass(frozen=True)
@@ -136,14 +139,67 @@ def _call_hook(host: pluggy.PluginManager, module: ModuleType) -> Iterable[Solve
 def _check_spec(spec: object) -> None:
     if not isinstance(spec, SolverSpec):
         raise TypeError(f"loupette_solvers must give SolverSpec, not {type(spec).__name__}")
-    if isinstance(spec.type_id, bool) or not isinstance(spec.type_id, int) or spec.type_id < 1:
-        raise ValueError(f"type_id must be a positive integer, not {spec.type_id!r}")
+    if isinstance(spec.type_id, bool) or not isinstance(spec.type_id, int):
+        raise TypeError(f"type_id must be a positive integer, not {spec.type_id!r}")
+    if not 1 <= spec.type_id <= LARGEST_TYPE_ID:
+        raise ValueError(
+            f"type_id must be a positive integer up to {LARGEST_TYPE_ID}, not {spec.type_id}"
+        )
+    _check_price(spec)
+    _check_fields(spec)
+    _check_options(spec)
+
+
+def _check_price(spec: SolverSpec) -> None:
+    if not isinstance(spec.price, Decimal):
+        raise TypeError(
+            f"the price of type {spec.type_id} must be a Decimal, not {type(spec.price).__name__}"
+        )
     if to_micros(spec.price) < 0:
         raise ValueError(f"the price of type {spec.type_id} is negative")
-    if not all(isinstance(option, Option) for option in spec.options):
-        raise TypeError(f"options of type {spec.type_id} must be loupette.plugin.Option")
+
+
+def _check_fields(spec: SolverSpec) -> None:
+    for field in ("name", "name_en", "sample_answer"):
+        value = getattr(spec, field)
+        if not isinstance(value, str) or not value.strip():
+            raise TypeError(f"{field} of type {spec.type_id} must be a text, not {value!r}")
+    if spec.second_image not in ("no", "optional"):
+        raise ValueError(
+            f"second_image of type {spec.type_id} must be 'no' or 'optional',"
+            f" not {spec.second_image!r}"
+        )
     if not callable(spec.load) or not callable(spec.sample):
         raise TypeError(f"load and sample of type {spec.type_id} must be callable")
+
+
+def _check_options(spec: SolverSpec) -> None:
+    names: set[str] = set()
+    for option in spec.options:
+        if not isinstance(option, Option):
+            raise TypeError(f"options of type {spec.type_id} must be loupette.plugin.Option")
+        problem = "is there twice" if option.name in names else _problem_of(option)
+        if problem:
+            raise ValueError(f"option {option.name!r} of type {spec.type_id} {problem}")
+        names.add(option.name)
+
+
+_KINDS = ("text", "integer", "number", "choice")
+_TEXT_OPTIONS = {option.name: option for option in TEXT_OPTIONS}
+
+
+def _problem_of(option: Option) -> str | None:
+    """What keeps the engine from holding an answer to this option, if anything does."""
+    if option.name == MIN_CONFIDENCE.name:
+        return "is the engine's own; every type takes it"
+    if option.kind not in _KINDS:
+        return f"must be of a kind among {', '.join(_KINDS)}, not {option.kind!r}"
+    meant = _TEXT_OPTIONS.get(option.name)
+    if meant and option.kind != meant.kind:
+        return f"must be of kind {meant.kind!r}, as the engine holds the answer to it"
+    if meant and not set(option.choices) <= set(meant.choices):
+        return f"may have no other choices than {', '.join(meant.choices) or 'none'}"
+    return None
 
 
 def _check_clashes(plugins: Iterable[Plugin]) -> None:
