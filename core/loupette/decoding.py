@@ -2,9 +2,9 @@
 
 import io
 import re
+import string
 import warnings
 from dataclasses import dataclass
-from urllib.parse import unquote
 
 import numpy as np
 import pybase64
@@ -41,9 +41,9 @@ class ImageLimits:
         max_frames: of an animation.
     """
 
-    max_bytes: int = 4 * 1024 * 1024
+    max_bytes: int = 2 * 1024 * 1024
     max_side_px: int = 8192
-    max_pixels: int = 16_000_000
+    max_pixels: int = 8_000_000
     max_frames: int = 64
 
 
@@ -63,10 +63,10 @@ def decode_base64(text: str, *, limits: ImageLimits = LIMITS) -> bytes:
     if len(text) > limits.max_bytes * 4:
         raise ImageTooLarge(f"the image may have {limits.max_bytes} bytes")
     if "%" in text:
-        text = unquote(text)
+        text = _unescape(text)
     if text.lstrip()[:5].lower() == "data:":
         text = text.partition(",")[2]
-    text = "".join(text.split()).translate(_TO_STANDARD).rstrip("=")
+    text = text.translate(_TO_STANDARD).rstrip("=")
     try:
         data = pybase64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError as error:
@@ -82,7 +82,19 @@ def decode_base64(text: str, *, limits: ImageLimits = LIMITS) -> bytes:
     return data
 
 
-_TO_STANDARD = str.maketrans("-_", "+/")
+_TO_STANDARD = str.maketrans("-_", "+/", string.whitespace)
+_ESCAPED = "+/=:;, \t\r\n"
+
+
+def _unescape(text: str) -> str:
+    """Undo the percent-encoding of what base64 and a data: prefix may have; the rest stays.
+
+    Ten replacements take 60 ms for 8 MB of escapes, unquoting any escape took 2 s.
+    """
+    for character in _ESCAPED:
+        escape = f"%{ord(character):02X}"
+        text = text.replace(escape, character).replace(escape.lower(), character)
+    return text
 
 
 def decode_picture(data: bytes, *, limits: ImageLimits = LIMITS) -> Picture:

@@ -30,7 +30,7 @@ class Settings:
     registry: Path = Path("registry.toml")
     workers: int = max(1, os.cpu_count() or 1)
     max_in_flight: int = 128
-    max_body_bytes: int = 12 * 1024 * 1024
+    max_body_bytes: int = 6 * 1024 * 1024
     body_timeout_s: float = 10.0
     always_200: bool = False
     plugins: tuple[str, ...] = ()

@@ -1,20 +1,26 @@
 """The request's body: every usual way to send it, and every wrong one with an error of its own."""
 
+import asyncio
 import base64
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 import httpx2
 import pytest
+from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
 import fakes
 from conftest import issue_key
+from loupette.errors import BadField
 from loupette.settings import Settings
+from loupette.web.body import parse_body
 from serving import Server, parse, serve
 
 URL = "/api/v1/captcha.php"
@@ -301,8 +307,47 @@ def test_an_api_key_that_is_no_text(client: TestClient, key: object) -> None:
 
 
 def test_an_image_over_the_limit_of_bytes(send: Send) -> None:
-    text = base64.b64encode(PICTURE + bytes(4 * 1024 * 1024)).decode()
+    text = base64.b64encode(PICTURE + bytes(2 * 1024 * 1024)).decode()
     assert_refused(send(fields(image=text)), "image_too_large")
+
+
+@pytest.mark.parametrize("name", ["image", "image2", "type", "api_key"])
+@pytest.mark.parametrize("value", ["[[], [], []]", '{"a": {}}'])
+def test_a_list_or_object_in_a_scalar_field(send: Send, name: str, value: str) -> None:
+    body = json.dumps({"image": IMAGE, "type": fakes.ECHO, name: 0}).replace(": 0", f": {value}")
+    assert_refused(send(body), "bad_field")
+
+
+def test_options_of_more_characters_than_the_limit(send: Send) -> None:
+    assert_refused(send(fields(options={"charset": "x" * 16_384})), "bad_field")
+    form = f'type=60001&image={quote(IMAGE)}&options={{"charset": "{"x" * 16_384}"}}'
+    assert_refused(send(form, FORM), "bad_field")
+
+
+def test_a_form_of_more_escapes_than_the_limit(send: Send) -> None:
+    reply = send("image=" + "%41" * 300_000, FORM)
+    assert_refused(reply, "bad_field")
+    assert "percent escapes" in reply.json()["error"]["message"]
+
+
+LARGE = 6 * 2**20 - 100
+HOSTILE = {
+    "form-of-escapes": (FORM, lambda: b"image=" + b"%41" * (LARGE // 3)),
+    "json-of-lists": (JSON, lambda: b'{"a": [' + b"[]," * (LARGE // 3) + b"[]]}"),
+    "json-image-of-lists": (JSON, lambda: b'{"image": [' + b"[]," * (LARGE // 3) + b"[]]}"),
+    "json-options-of-lists": (JSON, lambda: b'{"options": [' + b"[]," * (LARGE // 3) + b"[]]}"),
+    "json-of-names": (JSON, lambda: b'{"a":1' + b',"a":1' * (LARGE // 6) + b"}"),
+}
+
+
+@pytest.mark.parametrize(("kind", "make"), HOSTILE.values(), ids=HOSTILE)
+def test_the_dearest_bodies_are_parsed_in_a_moment(kind: str, make: Callable[[], bytes]) -> None:
+    """Anybody may send them, without a key: 1.4 s and 546 MB for the lists, 1.8 s for the form."""
+    body = make()
+    started_s = time.process_time()
+    with suppress(BadField):
+        asyncio.run(parse_body(body, Headers({"content-type": kind})))
+    assert time.process_time() - started_s < 0.3
 
 
 # --- over real sockets: what arrives in pieces, or never
