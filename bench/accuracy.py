@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from smoke import LOUPETTE, free_port, wait_until_ready
 
 SLIDER, ARITH, ALNUM = 10200, 50100, 50200
 NEAR_PX, FAR_PX = 3, 5
+WITH_PIECE = " + image2"
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--limit", type=int, help="images per source")
-    parser.add_argument("--json", type=Path, help="write the scores here too")
+    parser.add_argument(
+        "--json", type=Path, help="write the scores, with date and command, here too"
+    )
     arguments = parser.parse_args()
     sources = list(find_sources(arguments.data))
     if not sources:
@@ -92,7 +96,7 @@ def main() -> None:
             scores.append(summarise(name, chosen[0].type_id, replies))
     print_scores(scores)
     if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(score) for score in scores], indent=1))
+        write_scores(scores, arguments.json)
 
 
 def find_sources(data: Path) -> Iterator[tuple[str, list[Case]]]:
@@ -105,7 +109,7 @@ def find_sources(data: Path) -> Iterator[tuple[str, list[Case]]]:
         with_piece = [row for row in rows if row.get("piece_file")]
         if with_piece:
             cases = [_slider_case(folder.parent, row, piece=True) for row in with_piece]
-            yield f"{name} + image2", cases
+            yield name + WITH_PIECE, cases
 
 
 def _rows(labels: Path) -> Iterator[dict[str, str]]:
@@ -220,6 +224,19 @@ def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
     return (middle - spread) / (1 + z * z / n), (middle + spread) / (1 + z * z / n)
 
 
+def write_scores(scores: list[Score], path: Path) -> None:
+    """What the documents quote: the scores, the day and the command."""
+    measured = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "command": "make bench-accuracy DATA=folder",
+        "scores": [
+            {name: round(v, 4) if isinstance(v, float) else v for name, v in asdict(score).items()}
+            for score in scores
+        ],
+    }
+    path.write_text(json.dumps(measured, indent=1) + "\n")
+
+
 def print_scores(scores: list[Score]) -> None:
     """One table a type, with the mean over its sources."""
     titles = {
@@ -236,11 +253,19 @@ def print_scores(scores: list[Score]) -> None:
         for score in chosen:
             interval = f"{score.low:.2f}-{score.high:.2f}"
             table.add_row(score.source, str(score.n), *_shares(score), interval, *_rest(score))
-        strict_mean = statistics.mean(score.strict for score in chosen)
-        lenient_mean = statistics.mean(score.lenient for score in chosen)
         table.add_section()
-        table.add_row("mean", "", f"{strict_mean:.3f}", f"{lenient_mean:.3f}", "", "", "", "")
+        for name, group in means_of(chosen).items():
+            strict_mean = statistics.mean(score.strict for score in group)
+            lenient_mean = statistics.mean(score.lenient for score in group)
+            table.add_row(name, "", f"{strict_mean:.3f}", f"{lenient_mean:.3f}", "", "", "", "")
         Console(width=110).print(table)
+
+
+def means_of(scores: list[Score]) -> dict[str, list[Score]]:
+    """What goes into one mean: a slider alone and with its piece are different questions."""
+    alone = [score for score in scores if not score.source.endswith(WITH_PIECE)]
+    paired = [score for score in scores if score.source.endswith(WITH_PIECE)]
+    return {"mean": alone, f"mean{WITH_PIECE}": paired} if paired else {"mean": alone}
 
 
 def _shares(score: Score) -> tuple[str, str]:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 LOUPETTE = str(Path(sys.executable).with_name("loupette"))
 READY_S = 30.0
+FIRST_ANSWER_S = 10.0
+"""The promise is 3 s on a free machine; a busy one gets this long before it is called a fault."""
 
 
 def main() -> None:
@@ -27,12 +29,16 @@ def main() -> None:
         started_s = time.monotonic()
         server = subprocess.Popen([LOUPETTE, "serve", "--port", str(port)], cwd=folder)
         try:
-            wait_until_ready(url)
+            _wait_until_alive(url)
             types = _get(f"{url}/types")["data"]["types"]
+            _check(url, key, types[0])  # not waiting for /readyz: the request waits for a worker
+            first_s = time.monotonic() - started_s
+            print(f"first answer {first_s:.2f} s after the start of the process")
+            assert first_s < FIRST_ANSWER_S
+            wait_until_ready(url)
             assert {10200, 50100, 50200} <= {entry["type"] for entry in types}, types
             for entry in types:
                 _check(url, key, entry)
-            print(f"{len(types)} types answered within {time.monotonic() - started_s:.1f} s")
         finally:
             server.terminate()
             assert server.wait(timeout=30) == 0, "the server did not stop cleanly"
@@ -69,14 +75,22 @@ def _get(url: str) -> dict[str, dict[str, list[dict[str, object]]]]:
 
 def wait_until_ready(url: str) -> None:
     """Poll /readyz until it says yes, or give up."""
+    _wait_for(f"{url}/readyz")
+
+
+def _wait_until_alive(url: str) -> None:
+    _wait_for(f"{url}/livez")
+
+
+def _wait_for(url: str) -> None:
     deadline_s = time.monotonic() + READY_S
     while time.monotonic() < deadline_s:
         try:
-            with urllib.request.urlopen(f"{url}/readyz"):
+            with urllib.request.urlopen(url):
                 return
         except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.1)
-    raise SystemExit(f"not ready within {READY_S:g} s")
+            time.sleep(0.02)
+    raise SystemExit(f"{url} did not say yes within {READY_S:g} s")
 
 
 def free_port() -> int:

@@ -5,29 +5,37 @@ import inspect
 import json
 import re
 import textwrap
+import time
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, fields
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
+import msgspec
 from starlette.routing import Route
+from starlette.testclient import TestClient
 
 from loupette import errors
 from loupette.cli.main import main
 from loupette.decoding import FORMATS, LIMITS
 from loupette.errors import LoupetteError, OperatorError
 from loupette.manager import load_plugins
-from loupette.money import to_yuan
+from loupette.money import to_micros
 from loupette.options import MIN_CONFIDENCE
 from loupette.plugin import TEXT_OPTIONS, Option, hookspecs
 from loupette.registry import ServedType, build_catalogue
 from loupette.settings import PREFIX, Settings
+from loupette.store.database import Database
+from loupette.store.keys import create_key
+from loupette.store.ledger import topup
 from loupette.web.app import create_app
-from loupette.web.responses import CODES, SOLVED
+from loupette.web.responses import CODES
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTED = {10200: "通用滑块", 50100: "计算题", 50200: "通用数英"}
@@ -134,39 +142,94 @@ def types_details() -> str:
     )
 
 
-def example_reply(type_id: int) -> str:
-    """What the server answers to a type's own sample; numbers that differ each time are made up."""
+EXAMPLE = ROOT / "docs" / "example-reply.json"
+"""What a server answered to the README's curl line; ``python docs/generate.py`` asks anew."""
+
+
+def example_reply() -> str:
+    """That reply."""
+    return f"```json\n{EXAMPLE.read_text(encoding='utf-8')}```\n"
+
+
+def capture_reply(type_id: int) -> None:
+    """Serve in a new folder, post the type's own sample as the README does, keep the reply."""
     served = served_types()[type_id]
-    data = {
-        "result": served.spec.sample_answer,
-        "log_id": "LOG20261122000001",
-        "cost": float(to_yuan(served.price_micros)),
-        "balance": float(to_yuan(100_000_000 - served.price_micros)),
-        "response_time": 31,
-        "group_name": served.spec.name,
-        "detail": {"confidence": 0.99, "plugin": served.plugin, "version": served.version},
-    }
-    reply = {"code": 200, "msg": SOLVED, "data": data, "timestamp": 1795370739}
-    return f"```json\n{json.dumps(reply, ensure_ascii=False, indent=2)}\n```\n"
+    with TemporaryDirectory() as folder:
+        settings = Settings(Path(folder) / "loupette.db", ROOT / "registry.toml", workers=1)
+        with Database.open(settings.database) as database:
+            key = create_key(database, "demo", now_ms=0).secret
+            topup(database, "demo", to_micros(Decimal(100)), now_ms=0)
+        with TestClient(create_app(settings)) as client:
+            while client.get("/readyz").status_code != 200:
+                time.sleep(0.1)  # a first reply would count the start of the workers
+            reply = client.post(
+                "/api/v1/captcha.php",
+                headers={"X-API-Key": key},
+                data={"type": str(type_id)},
+                files={"image": served.spec.sample()},
+            )
+    # As people read it: the reply's own numbers, two more blanks a level.
+    EXAMPLE.write_bytes(msgspec.json.format(reply.content, indent=2) + b"\n")
 
 
-def accuracy_table() -> str:
-    """Every measured share on the plugins' model cards, with its interval and the pictures."""
-    rows = [
-        (f"[{path.parts[-5]}]({path.parents[3].relative_to(ROOT)}/README.md)", *score)
-        for path in sorted(ROOT.glob("plugins/*/src/*/weights/card.json"))
-        for score in _scores(json.loads(path.read_text(encoding="utf-8")))
-    ]
-    return table(("plugin", "measured on", "score", "95 %", "pictures"), rows) if rows else ""
+MEASURED = ROOT / "bench" / "accuracy.json"
+"""Written by ``make bench-accuracy DATA=folder JSON=bench/accuracy.json``."""
+
+_RIGHT = {10200: "within 5 px", 50100: "by value", 50200: "in any case"}
 
 
-def _scores(card: Mapping[str, Any]) -> Iterator[tuple[str, str, str, int]]:
-    for section in card.values():
-        for name, score in section.items() if isinstance(section, dict) else ():
-            if isinstance(score, dict) and {"value", "interval", "n"} <= score.keys():
-                low, high = score["interval"]
-                shown = f"{name} {score['value']:.1%}"
-                yield section.get("what", ""), shown, f"{low:.1%}–{high:.1%}", score["n"]
+def accuracy_means() -> str:
+    """Per type, the mean over all sources that were measured; a slider's piece is another input."""
+    rows = []
+    for type_id, scores in _scores_by_type().items():
+        alone = [score for score in scores if "image2" not in score["source"]]
+        paired = [score for score in scores if "image2" in score["source"]]
+        name = f"`{type_id}` {DOCUMENTED[type_id]}, {_RIGHT[type_id]}"
+        rows.append((name, *_means(alone)))
+        if paired:
+            rows.append((f"{name}, with `image2`", *_means(paired)))
+    head = ("type, right", "sources", "pictures", "right", "answered", "right of those answered")
+    return table(head, rows)
+
+
+def _means(scores: list[dict[str, Any]]) -> tuple[int, int, str, str, str]:
+    right, answered, precision = (
+        f"{fmean(score[name] for score in scores):.3f}"
+        for name in ("lenient", "answered", "precision")
+    )
+    return len(scores), sum(score["n"] for score in scores), right, answered, precision
+
+
+def accuracy_sources(type_id: int) -> str:
+    """Every source of a type, with the 95 % Wilson interval."""
+    return table(
+        ("source", "pictures", f"right ({_RIGHT[type_id]})", "95 %", "answered", "median ms"),
+        (
+            (
+                score["source"],
+                score["n"],
+                f"{score['lenient']:.3f}",
+                f"{score['low']:.2f}–{score['high']:.2f}",
+                f"{score['answered']:.2f}",
+                f"{score['median_ms']:.0f}",
+            )
+            for score in _scores_by_type()[type_id]
+        ),
+    )
+
+
+def accuracy_when() -> str:
+    """The day and the command of the figures."""
+    measured = json.loads(MEASURED.read_text(encoding="utf-8"))
+    return f"Measured {measured['date']} with `{measured['command']}`.\n"
+
+
+def _scores_by_type() -> dict[int, list[dict[str, Any]]]:
+    scores = json.loads(MEASURED.read_text(encoding="utf-8"))["scores"]
+    by_type: dict[int, list[dict[str, Any]]] = {type_id: [] for type_id in DOCUMENTED}
+    for score in scores:
+        by_type[score["type_id"]].append(score)
+    return by_type
 
 
 def options_table() -> str:
@@ -443,3 +506,7 @@ def registry_file() -> str:
     text = (ROOT / "registry.toml").read_text(encoding="utf-8")
     tomllib.loads(text)
     return f"```toml\n{text.rstrip()}\n```\n"
+
+
+if __name__ == "__main__":
+    capture_reply(50200)
