@@ -106,11 +106,10 @@ class Ledger:
         """
         if amount_micros < 0:
             raise ValueError(f"a hold must not be negative, as {amount_micros} is")
-        available = self.available(account_id)
-        if available < amount_micros:
+        if self.available(account_id) < amount_micros:
+            # No figures: what is available tells what the account's other keys are doing.
             raise InsufficientBalance(
-                "the balance, less what requests in progress may cost, is below the price",
-                detail={"available_micros": available, "price_micros": amount_micros},
+                "the balance, less what requests in progress may cost, is below the price"
             )
         hold = Hold(account_id, amount_micros)
         self._holds.setdefault(account_id, []).append(hold)
@@ -201,7 +200,7 @@ def post(
     """
     moved = connection.execute(_MOVE + " RETURNING balance", (amount_micros, account_id)).fetchone()
     if moved is None:
-        raise InsufficientBalance(f"the balance is below {-amount_micros} micro-yuan")
+        raise InsufficientBalance("the balance would fall below zero")
     cursor = connection.execute(
         _APPEND, (account_id, kind, amount_micros, moved[0], log_id, note or None, now_ms)
     )
