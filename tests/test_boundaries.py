@@ -114,6 +114,15 @@ def test_only_the_web_and_the_command_line_know_http() -> None:
     assert breaches(paths, "starlette", "uvicorn", "http", "loupette.web") == []
 
 
+def test_the_web_takes_no_function_that_reads_the_database() -> None:
+    """Those run on the event loop wherever somebody forgets a thread; the engine does not."""
+    types = ("database.Database", "keys.KeyRecord", "logs.LogRecord", "logs.format_log_id",
+             "logs.parse_log_id")  # fmt: skip
+    taken = {name for path in sources(CORE / "web") for name in imports(path)}
+    stored = {name for name in taken if name.startswith("loupette.store")}
+    assert stored <= {f"loupette.store.{name}" for name in types}
+
+
 def test_nothing_below_the_command_line_imports_it() -> None:
     paths = [path for path in engine_sources("cli") if path.name != "__main__.py"]
     assert breaches(paths, "loupette.cli") == []

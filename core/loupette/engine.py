@@ -19,12 +19,12 @@ from loupette.options import check_options, hold_to_options
 from loupette.plugin import Answer, Json
 from loupette.pool import WorkerPool
 from loupette.registry import Catalogue, ServedType
-from loupette.store import idempotency
+from loupette.store import idempotency, keys, logs
 from loupette.store.database import Database
 from loupette.store.idempotency import IdempotentReply, StoredReply
 from loupette.store.keys import KeyRecord
 from loupette.store.ledger import Hold, Ledger
-from loupette.store.logs import LogCounter, LogEntry, format_log_id, record
+from loupette.store.logs import LogCounter, LogEntry, LogRecord, format_log_id, record
 from loupette.store.reports import Reported, report
 
 
@@ -104,6 +104,10 @@ class Engine:
         self._ledger = Ledger(database)
         self._counter = LogCounter(database)
         self._running: dict[tuple[int, str], asyncio.Event] = {}
+
+    def find_key(self, secret: str) -> KeyRecord | None:
+        """The key with this secret, disabled or not; quick enough for the event loop."""
+        return keys.find_key(self.database.reader, secret)
 
     def begin(self, key: KeyRecord, started_s: float) -> Call:
         """Number a request of a known key."""
@@ -248,6 +252,20 @@ class Engine:
         )
         return await asyncio.wrap_future(done)
 
+    async def logs(self, account_id: int, **filters: Any) -> list[LogRecord]:
+        """One page of an account's log; the filters (hence Any) are those of `store.logs.query`."""
+        return await asyncio.to_thread(
+            lambda: logs.query(self.database.reader, account_id, **filters)
+        )
+
+    async def log(self, account_id: int, log_id: int) -> LogRecord | None:
+        """The account's own log entry, if there is one."""
+        return await asyncio.to_thread(lambda: logs.get(self.database.reader, account_id, log_id))
+
+    async def purge_replies(self) -> None:
+        """Forget the replies stored for repeats a day after they were given."""
+        await asyncio.to_thread(idempotency.purge, self.database, now_ms=_now_ms())
+
     async def _record_replay(self, call: Call, stored: StoredReply) -> None:
         entry = LogEntry(
             id=call.log_id,
@@ -276,8 +294,9 @@ async def _unless_gone(reading: Coroutine[None, None, Read], gone: asyncio.Futur
 
 
 def _full_detail(read: Read, served: ServedType) -> dict[str, Json]:
-    """Which plugin read it, then what it says of it."""
-    return {"plugin": served.plugin, "version": served.version, **read.detail}
+    """Which plugin read it, then what it says of it, which cannot change the former."""
+    reader: dict[str, Json] = {"plugin": served.plugin, "version": served.version}
+    return {**reader, **read.detail, **reader}
 
 
 def _entry(call: Call, outcome: Outcome, *, code: int, type_id: int | None) -> LogEntry:

@@ -8,7 +8,6 @@ from starlette.responses import Response
 
 from loupette.errors import BadField, MissingField, UnknownLog
 from loupette.money import to_yuan
-from loupette.store import logs
 from loupette.store.logs import LogRecord, format_log_id, parse_log_id
 from loupette.web.body import LARGEST_TYPE_ID, api_key_in, parse_body, read_body
 from loupette.web.responses import SUCCESS, render, respond
@@ -38,8 +37,7 @@ async def list_logs(request: Request) -> Response:
     query = request.query_params
     _check_names(query, ("limit", "before", "since", "until", "type", "outcome"))
     limit = _integer(query, "limit", _PAGE, 1, _LARGEST_PAGE) or _PAGE
-    found = logs.query(
-        service.engine.database.reader,
+    found = await service.engine.logs(
         key.account_id,
         before=_log_id("before", query["before"]) if query.get("before") else None,
         limit=limit + 1,
@@ -59,7 +57,7 @@ async def one_log(request: Request) -> Response:
     headers = service.count(key)
     text = request.path_params["log_id"]
     log_id = parse_log_id(text)
-    found = log_id and logs.get(service.engine.database.reader, key.account_id, log_id)
+    found = log_id and await service.engine.log(key.account_id, log_id)
     if not found:
         raise UnknownLog(f"this account has no log {text[:40]}")
     return _reply(service, describe_log(found), headers)
@@ -99,7 +97,7 @@ def describe_log(log: LogRecord) -> dict[str, object]:
         "outcome": log.outcome,
         "result": log.answer,
         "confidence": log.confidence,
-        "cost": to_yuan(log.cost_micros),
+        "cost": to_yuan(log.cost_micros) or 0,
         "response_time": log.response_ms,
         "verdict": log.verdict,
         "refunded": to_yuan(log.refund_micros),

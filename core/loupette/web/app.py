@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,7 +17,6 @@ from loupette.manager import load_plugins
 from loupette.pool import WorkerPool
 from loupette.registry import build_catalogue
 from loupette.settings import Settings
-from loupette.store import idempotency
 from loupette.store.database import Database
 from loupette.web import account, health, types
 from loupette.web.responses import code_and_msg, describe, error_headers, render, respond
@@ -48,12 +46,15 @@ def create_app(settings: Settings) -> Starlette:
                 settings.workers, type_ids=list(catalogue.types), modules=settings.plugins
             )
             pool.start()
-            purging = asyncio.create_task(_purge_replies(database))
+            engine = Engine(catalogue, database, pool)
+            purging = asyncio.create_task(purge_replies(engine, every_s=_PURGE_EVERY_S))
             try:
-                app.state.service = Service(settings, Engine(catalogue, database, pool))
+                app.state.service = Service(settings, engine)
                 yield
             finally:
                 purging.cancel()
+                with suppress(asyncio.CancelledError):
+                    await purging
                 await pool.close()
 
     async def reply_error(request: Request, error: Exception) -> Response:
@@ -92,12 +93,14 @@ def create_app(settings: Settings) -> Starlette:
     return app
 
 
-async def _purge_replies(database: Database) -> None:
-    """Forget stored replies a day after they were given, for as long as the server runs."""
+async def purge_replies(engine: Engine, *, every_s: float) -> None:
+    """Forget old stored replies again and again; what fails once may work the next time."""
     while True:
-        now_ms = time.time_ns() // 1_000_000
-        await asyncio.to_thread(idempotency.purge, database, now_ms=now_ms)
-        await asyncio.sleep(_PURGE_EVERY_S)
+        try:
+            await engine.purge_replies()
+        except Exception:
+            _log.exception("stored replies were not purged")
+        await asyncio.sleep(every_s)
 
 
 async def _to_types(request: Request) -> Response:

@@ -1,11 +1,10 @@
 """Who is calling: X-API-Key or the body's api_key -> a key that may call."""
 
-import sqlite3
-
 from starlette.requests import HTTPConnection
 
+from loupette.engine import Engine
 from loupette.errors import KeyDisabled, Unauthenticated
-from loupette.store.keys import KeyRecord, find_key
+from loupette.store.keys import KeyRecord
 
 HEADER = "x-api-key"
 
@@ -28,13 +27,13 @@ def one_key(in_header: str | None, in_body: str | None) -> str:
     return secret
 
 
-def identify(reader: sqlite3.Connection, secret: str) -> KeyRecord:
+def identify(engine: Engine, secret: str) -> KeyRecord:
     """Find a key, enabled or not.
 
     Raises:
         Unauthenticated: unknown.
     """
-    key = find_key(reader, secret)
+    key = engine.find_key(secret)
     if key is None:
         raise Unauthenticated("this API key is unknown")
     return key

@@ -81,6 +81,6 @@ def caller_of(connection: HTTPConnection, in_body: str | None = None) -> KeyReco
     """
     service = service_of(connection)
     secret = one_key(header_key(connection), in_body)
-    key = identify(service.engine.database.reader, secret)
+    key = identify(service.engine, secret)
     require_enabled(key)
     return key

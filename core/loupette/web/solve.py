@@ -89,7 +89,7 @@ _REPLAYED = {"Idempotent-Replayed": "true"}
 
 def _admit(service: Service, progress: _Progress, secret: str) -> Call:
     """Find the key, number the request, count it against the key's rate."""
-    key = identify(service.engine.database.reader, secret)
+    key = identify(service.engine, secret)
     progress.call = service.engine.begin(key, progress.started_s)
     require_enabled(key)
     progress.headers |= service.count(key)
