@@ -82,7 +82,7 @@ def _unsure(challenge: Challenge) -> Answer:
 
 
 def _closed(challenge: Challenge) -> Answer:
-    return Answer("FIXED", 0.9)
+    return Answer("FIXED", 0.9, {"plugin": "another", "confidence": 7, "note": "kept"})
 
 
 _SOLVERS = {

@@ -269,3 +269,26 @@ def test_a_call_without_a_name_is_never_held_back(run: Run) -> None:
             assert (first, second) == (None, None)
 
     run(scenario)
+
+
+def test_logs_are_read_beside_the_event_loop(run: Run) -> None:
+    async def scenario(desk: Desk) -> None:
+        outcome = await desk.solve(Posted(fakes.ECHO, WHITE))
+        account_id, seen = desk.key.account_id, list[str]()
+        desk.engine.database.reader.set_trace_callback(seen.append)
+        assert [log.id for log in await desk.engine.logs(account_id, limit=5)] == [outcome.log_id]
+        assert await desk.engine.log(account_id, outcome.log_id)
+        desk.engine.database.reader.set_trace_callback(None)
+        assert seen == []
+
+    run(scenario)
+
+
+def test_what_a_plugin_says_of_itself_does_not_hide_who_read_it(run: Run) -> None:
+    async def scenario(desk: Desk) -> None:
+        outcome = await desk.solve(Posted(fakes.CLOSED, WHITE))
+        assert outcome.answer
+        assert outcome.answer.detail["plugin"] == "fakes"
+        assert outcome.answer.detail["note"] == "kept"
+
+    run(scenario)

@@ -169,6 +169,16 @@ def test_the_documented_failure_is_rendered_as_documented() -> None:
     }
 
 
+def test_a_failure_costs_a_plain_zero() -> None:
+    assert b'"cost":0,' in render_outcome(outcome(error=Unsolvable("no_text", "nothing there")))[1]
+
+
+def test_a_plugins_detail_does_not_hide_the_confidence() -> None:
+    answered = outcome(answer=Answer("8", 0.9, {"confidence": 7, "note": "kept"}))
+    detail = parse(render_outcome(answered)[1])["data"]["detail"]
+    assert detail == {"confidence": Decimal("0.9"), "note": "kept"}
+
+
 def test_a_reply_rendered_again_later_is_the_same() -> None:
     """What is stored for an Idempotency-Key is made apart from what is sent."""
     answered = outcome(answer=Answer("8", 1.0), ended_s=1_699_999_999)
@@ -201,7 +211,7 @@ def test_a_reply_rendered_again_later_is_the_same() -> None:
         ("GET", "/api/v1/balance", 401, "unauthenticated"),
         ("GET", "/api/v1/logs", 401, "unauthenticated"),
         ("GET", "/api/v1/logs/LOG20241101000001", 401, "unauthenticated"),
-        ("POST", "/api/v1/report", 401, "unauthenticated"),
+        ("POST", "/api/v1/report", 400, "empty_body"),
         ("POST", "/api/v1/captcha.php", 400, "empty_body"),
         ("GET", "/types/99/sample", 400, "unknown_type"),
         ("GET", "/types/x/sample", 400, "unknown_type"),

@@ -86,7 +86,7 @@ def render_outcome(outcome: Outcome) -> tuple[int, bytes]:
     """Code and body of a recognition, answered or not, as documented."""
     data: dict[str, object] = {
         "log_id": format_log_id(outcome.log_id),
-        "cost": to_yuan(outcome.cost_micros),
+        "cost": to_yuan(outcome.cost_micros) or 0,
         "balance": to_yuan(outcome.balance_micros),
         "response_time": outcome.response_ms,
     }
@@ -96,7 +96,8 @@ def render_outcome(outcome: Outcome) -> tuple[int, bytes]:
         return code, render(code, msg, data, error=described, timestamp=outcome.ended_s)
     assert outcome.answer is not None
     data = {"result": outcome.answer.result, **data, "group_name": outcome.type_name}
-    detail = {"confidence": round(outcome.answer.confidence, 4), **outcome.answer.detail}
+    confidence = {"confidence": round(outcome.answer.confidence, 4)}
+    detail = {**confidence, **outcome.answer.detail, **confidence}
     return 200, render(200, SOLVED, data | {"detail": detail}, timestamp=outcome.ended_s)
 
 
