@@ -127,6 +127,19 @@ def test_second_server_is_refused_and_told_the_first_ones_pid(db: Database, path
         Database.open(path, exclusive=True)
 
 
+def test_second_server_through_a_link_is_refused(db: Database, path: Path) -> None:
+    link = path.with_name("link.db")
+    link.symlink_to(path)
+    with pytest.raises(StoreError, match="is served by another process"):
+        Database.open(link, exclusive=True)
+
+
+def test_lock_file_that_cannot_be_opened_is_named(path: Path) -> None:
+    path.with_name(path.name + ".lock").mkdir()
+    with pytest.raises(StoreError, match=r"cannot open the lock file .*loupette\.db\.lock"):
+        Database.open(path, exclusive=True)
+
+
 def test_command_opens_beside_a_server_and_both_write(db: Database, path: Path) -> None:
     insert = "INSERT INTO accounts(name, created_ms) VALUES (?, 0)"
     with Database.open(path) as command:

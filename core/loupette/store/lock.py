@@ -22,8 +22,12 @@ class ServerLock:
     @classmethod
     def acquire(cls, database: Path) -> "ServerLock":
         """Take the lock at once, or raise a `StoreError` naming the process that has it."""
-        path = database.with_name(database.name + ".lock")
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        real = database.resolve()  # one lock, whatever links lead to the database
+        path = real.with_name(real.name + ".lock")
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StoreError(f"cannot open the lock file {path}: {error.strerror}") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
