@@ -35,7 +35,7 @@ def test_only_hash_and_prefix_of_a_secret_are_stored(db: Database, now_ms: int) 
 def test_new_key_of_a_new_account_has_no_balance(db: Database, now_ms: int) -> None:
     record = create_key(db, "acme", key_name="laptop", now_ms=now_ms).record
     assert (record.account_name, record.name, record.created_ms) == ("acme", "laptop", now_ms)
-    assert (record.balance_micros, record.last_entry_id, record.is_disabled) == (0, 0, False)
+    assert (record.balance_micros, record.is_disabled) == (0, False)
 
 
 def test_second_key_of_an_account_spends_the_same_balance(
@@ -57,18 +57,34 @@ def test_burst_is_the_rate_rounded_up_unless_told(db: Database, now_ms: int) -> 
     assert create_key(db, "told", rate=2.5, burst=50, now_ms=now_ms).record.burst == 50
 
 
-@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])
+@pytest.mark.parametrize("rate", [0, -1, 1e-310, 1e30, float("nan"), float("inf")])
 def test_impossible_rate_is_refused_and_opens_no_account(
     db: Database, now_ms: int, rate: float
 ) -> None:
-    with pytest.raises(StoreError, match="rate must be above 0"):
+    with pytest.raises(StoreError, match=r"rate must be within 0\.001 and 1,000,000"):
         create_key(db, "acme", rate=rate, now_ms=now_ms)
     assert list_keys(db.reader) == []
 
 
 def test_burst_below_one_is_refused(db: Database, now_ms: int) -> None:
-    with pytest.raises(StoreError, match="at least 1"):
+    with pytest.raises(StoreError, match="burst must be within 1"):
         create_key(db, "acme", burst=0, now_ms=now_ms)
+
+
+def test_opening_balance_is_one_entry_made_with_the_key(db: Database, now_ms: int) -> None:
+    record = create_key(db, "acme", opening_micros=7, now_ms=now_ms).record
+    assert record.balance_micros == 7
+    assert db.reader.execute("SELECT kind, amount, note FROM ledger").fetchall() == [
+        ("topup", 7, "opening")
+    ]
+
+
+def test_opening_balance_of_an_account_that_is_there_is_refused_with_its_key(
+    db: Database, key: KeyRecord, now_ms: int
+) -> None:
+    with pytest.raises(StoreError, match="loupette keys topup acme AMOUNT"):
+        create_key(db, "acme", opening_micros=7, now_ms=now_ms)
+    assert [key.balance_micros for key in list_keys(db.reader)] == [1_000_000]
 
 
 def test_account_without_a_name_is_refused(db: Database, now_ms: int) -> None:
@@ -76,20 +92,13 @@ def test_account_without_a_name_is_refused(db: Database, now_ms: int) -> None:
         create_key(db, "", now_ms=now_ms)
 
 
-def test_find_gives_balance_and_newest_entry_of_one_snapshot(db: Database, now_ms: int) -> None:
+def test_find_gives_the_newest_balance(db: Database, now_ms: int) -> None:
     secret = create_key(db, "acme", now_ms=now_ms).secret
     topup(db, "acme", 5, now_ms=now_ms)
     topup(db, "acme", 7, now_ms=now_ms)
     found = find_key(db.reader, secret)
     assert found is not None
-    assert (found.balance_micros, found.last_entry_id) == (12, 2)
-
-
-def test_newest_entry_is_the_accounts_own(db: Database, key: KeyRecord, now_ms: int) -> None:
-    secret = create_key(db, "other", now_ms=now_ms).secret
-    found = find_key(db.reader, secret)
-    assert found is not None
-    assert found.last_entry_id == 0
+    assert found.balance_micros == 12
 
 
 @pytest.mark.parametrize("secret", ["", "ak_", "ak_unknown", "密钥", "\ud800", "a" * 100_000])

@@ -48,12 +48,11 @@ class IdempotentReply:
         log_id: int,
         balance_micros: int,
         created_ms: int,
-    ) -> bytes:
+    ) -> None:
         """Make the reply and insert it, inside the operation of whoever calls."""
         body = self.make_reply(balance_micros)
         stored = StoredReply(self.body_hash, body, self.status, log_id, created_ms)
         insert(connection, account_id, self.key, stored)
-        return body
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 from loupette.errors import StoreError
 from loupette.store.database import Database
+from loupette.store.entries import post
 
+SMALLEST_RATE, LARGEST_RATE = 0.001, 1_000_000  # of requests per second; bursts alike
 _PREFIX_LENGTH = 11  # "ak_" and 8 of the 43 random characters: enough to tell keys apart
 
 _COLUMNS = """
 SELECT k.id, k.account_id, a.name, k.name, k.prefix, k.rate, k.burst, k.created_ms,
-    k.disabled_ms, a.disabled_ms, a.balance,
-    COALESCE((SELECT MAX(id) FROM ledger WHERE account_id = a.id), 0)
+    k.disabled_ms, a.disabled_ms, a.balance
 FROM api_keys k JOIN accounts a ON a.id = k.account_id
 """
 _FIND = _COLUMNS + "WHERE k.key_hash = ?"
@@ -32,7 +33,6 @@ class KeyRecord:
         prefix: the first characters of the secret, to show people.
         rate: requests per second.
         balance_micros: the account's balance, holds not taken off.
-        last_entry_id: the account's newest ledger entry in the same snapshot; 0 when it has none.
     """
 
     id: int
@@ -46,7 +46,6 @@ class KeyRecord:
     disabled_ms: int | None
     account_disabled_ms: int | None
     balance_micros: int
-    last_entry_id: int
 
     @property
     def is_disabled(self) -> bool:
@@ -68,6 +67,7 @@ def create_key(
     key_name: str | None = None,
     rate: float = 10.0,
     burst: int | None = None,
+    opening_micros: int = 0,
     now_ms: int,
 ) -> NewKey:
     """Issue a key, and open the account when there is none of that name.
@@ -78,13 +78,18 @@ def create_key(
         key_name: what people call this key; names may repeat, disabling by one then asks for more.
         rate: requests per second.
         burst: requests at once; the rate, rounded up, when None.
+        opening_micros: what a new account begins with.
         now_ms: the time of issue.
+
+    Raises:
+        StoreError: a rate or burst out of bounds, or an opening balance for an account that is
+            there already.
     """
     burst = _check_rate(rate, burst)
     secret = "ak_" + secrets.token_urlsafe(32)
 
     def insert(connection: sqlite3.Connection) -> KeyRecord:
-        account_id = _open_account(connection, account_name, now_ms=now_ms)
+        account_id = _open_account(connection, account_name, opening_micros, now_ms=now_ms)
         cursor = connection.execute(
             "INSERT INTO api_keys(account_id, key_hash, prefix, name, rate, burst, created_ms)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -156,22 +161,35 @@ def _hash(secret: str) -> bytes:
 
 
 def _check_rate(rate: float, burst: int | None) -> int:
-    if not 0 < rate < math.inf:
-        raise StoreError(f"a rate must be above 0 requests per second, not {rate}")
+    if not SMALLEST_RATE <= rate <= LARGEST_RATE:
+        raise StoreError(
+            f"a rate must be within {SMALLEST_RATE:g} and {LARGEST_RATE:,} requests per second,"
+            f" not {rate:g}"
+        )
     burst = math.ceil(rate) if burst is None else burst
-    if burst < 1:
-        raise StoreError(f"a burst must be at least 1 request, not {burst}")
+    if not 1 <= burst <= LARGEST_RATE:
+        raise StoreError(f"a burst must be within 1 and {LARGEST_RATE:,} requests, not {burst}")
     return burst
 
 
-def _open_account(connection: sqlite3.Connection, name: str, *, now_ms: int) -> int:
+def _open_account(
+    connection: sqlite3.Connection, name: str, opening_micros: int, *, now_ms: int
+) -> int:
     if not name:
         raise StoreError("an account needs a name")
-    connection.execute(
+    opened = connection.execute(
         "INSERT INTO accounts(name, created_ms) VALUES (?, ?) ON CONFLICT(name) DO NOTHING",
         (name, now_ms),
-    )
-    return account_id_of(connection, name)
+    ).rowcount
+    account_id = account_id_of(connection, name)
+    if opening_micros and not opened:
+        raise StoreError(
+            f"the account {name!r} is there already, and no key was made;"
+            f" to add to its balance: loupette keys topup {name} AMOUNT"
+        )
+    if opening_micros:
+        post(connection, account_id, "topup", opening_micros, None, note="opening", now_ms=now_ms)
+    return account_id
 
 
 def _by_id(connection: sqlite3.Connection, key_id: int | None) -> KeyRecord:

@@ -8,6 +8,7 @@ from loupette.errors import InsufficientBalance, StoreError
 from loupette.store import logs
 from loupette.store.audit import Audit, audit
 from loupette.store.database import Database
+from loupette.store.entries import Entry, post
 from loupette.store.idempotency import IdempotentReply
 from loupette.store.keys import account_id_of
 from loupette.store.logs import LogEntry
@@ -16,27 +17,13 @@ _SNAPSHOT = """
 SELECT balance, COALESCE((SELECT MAX(id) FROM ledger WHERE account_id = a.id), 0)
 FROM accounts a WHERE id = ?
 """
-_MOVE = "UPDATE accounts SET balance = balance + ?1 WHERE id = ?2 AND balance + ?1 >= 0"
-_APPEND = """
-INSERT INTO ledger(account_id, kind, amount, balance_after, log_id, note, created_ms)
-VALUES (?, ?, ?, ?, ?, ?, ?)
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A ledger row just written."""
-
-    id: int
-    balance_micros: int
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A charge that is committed; `reply` is what `make_reply` made, if there was one."""
+    """A charge that is committed."""
 
     balance_micros: int
-    reply: bytes | None
 
 
 @dataclass(eq=False, slots=True)
@@ -183,32 +170,6 @@ def post_refund(connection: sqlite3.Connection, log_id: int, *, note: str, now_m
         raise StoreError(f"{logs.format_log_id(log_id)} was refunded already") from error
 
 
-def post(
-    connection: sqlite3.Connection,
-    account_id: int,
-    kind: str,
-    amount_micros: int,
-    log_id: int | None,
-    *,
-    note: str | None = None,
-    now_ms: int,
-) -> Entry:
-    """Move the balance and write the ledger row: the only place that does either.
-
-    Raises:
-        InsufficientBalance: the balance would fall below zero; nothing was written.
-    """
-    moved = connection.execute(_MOVE + " RETURNING balance", (amount_micros, account_id)).fetchone()
-    if moved is None:
-        raise InsufficientBalance("the balance would fall below zero")
-    cursor = connection.execute(
-        _APPEND, (account_id, kind, amount_micros, moved[0], log_id, note or None, now_ms)
-    )
-    if cursor.lastrowid is None:
-        raise StoreError("SQLite gave the new ledger row no id")
-    return Entry(cursor.lastrowid, moved[0])
-
-
 def verify(db: Database) -> Audit:
     """Recompute every balance and match every charge with its log row."""
     return audit(db.reader)
@@ -243,11 +204,10 @@ def _charge(
         connection, hold.account_id, "charge", -hold.amount_micros, log.id, now_ms=log.created_ms
     )
     logs.insert(connection, log)
-    body = None
     if reply is not None:
-        body = reply.store(connection, log.account_id, log.id, entry.balance_micros, log.created_ms)
+        reply.store(connection, log.account_id, log.id, entry.balance_micros, log.created_ms)
     hold._entry_id = entry.id  # last: nothing in this savepoint can fail any more
-    return Settled(entry.balance_micros, body)
+    return Settled(entry.balance_micros)
 
 
 def _has_failed(settlement: "Future[Settled] | None") -> bool:
