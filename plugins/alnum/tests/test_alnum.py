@@ -117,6 +117,17 @@ def test_a_landscape_gets_no_confident_answer(solver: AlnumSolver, seed: int) ->
     assert isinstance(answer, Unsolvable) or answer.confidence < 0.3
 
 
+def test_a_refusal_carries_no_reading(solver: AlnumSolver) -> None:
+    """It is free: asked for more letters than there are, it must not spell the ones there are."""
+    sample = open_picture(SAMPLES / "00.png")
+    refusals = [
+        read(solver, sample, min_length=length, max_length=length) for length in range(1, 20)
+    ]
+    details = [refusal.detail for refusal in refusals if isinstance(refusal, Unsolvable)]
+    assert details
+    assert all(set(detail) <= {"confidence"} for detail in details)
+
+
 @pytest.mark.parametrize("size", [(4, 100), (10, 2000), (900, 30)])
 def test_what_cannot_be_a_line_of_text_is_refused(
     solver: AlnumSolver, size: tuple[int, int]

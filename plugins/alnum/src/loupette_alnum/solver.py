@@ -107,7 +107,9 @@ class AlnumSolver:
         best = readings[0]
         doubtful = len(best.text) <= SHORT < rules.most
         if best.probability < (SURE_IF_SHORT if doubtful else LEAST_CONFIDENCE):
-            raise Unsolvable("unsure", "no reading is likely", detail=_candidates(readings, rules))
+            # No texts: a refusal is free, and must not carry what an answer costs.
+            confidence = round(best.probability, 4)
+            raise Unsolvable("unsure", "no reading is likely", detail={"confidence": confidence})
         return Answer(rules.spell(best.text), best.probability, _candidates(readings, rules))
 
     def read(self, picture: Picture, rules: Rules) -> list[Reading]:
