@@ -6,13 +6,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from loupette.errors import StoreError
-from loupette.store.database import Database
+from loupette.store.database import Database, open_to_read
 
 SERVE = """
 import sys
@@ -146,6 +146,37 @@ def test_command_opens_beside_a_server_and_both_write(db: Database, path: Path) 
         command.write(lambda connection: connection.execute(insert, ("command",)).close())
         db.write(lambda connection: connection.execute(insert, ("server",)).close())
         assert command.reader.execute("SELECT COUNT(*) FROM accounts").fetchone() == (2,)
+
+
+def test_reading_alone_changes_no_file(path: Path) -> None:
+    Database.open(path).close()
+    before = path.read_bytes()
+    path.chmod(0o400)
+    with closing(open_to_read(path)) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM accounts").fetchone() == (0,)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ("DELETE FROM _sqlite_migrations WHERE name LIKE 'm003%'", "older loupette .*m003_logs"),
+        ("UPDATE _sqlite_migrations SET name = 'm999_later' WHERE name LIKE 'm003%'", "newer"),
+        ("DROP TABLE _sqlite_migrations", "older loupette"),
+    ],
+    ids=["older", "newer", "foreign"],
+)
+def test_reading_alone_refuses_another_schema(path: Path, change: str, complaint: str) -> None:
+    with Database.open(path) as db:
+        db.write(lambda connection: connection.execute(change).close())
+    with pytest.raises(StoreError, match=complaint):
+        open_to_read(path)
+
+
+def test_reading_alone_refuses_a_file_that_is_no_database(path: Path) -> None:
+    path.write_text("dear diary, " * 1000)
+    with pytest.raises(StoreError, match="not a database"):
+        open_to_read(path)
 
 
 def test_server_starts_after_the_one_before_was_closed(path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from loupette.errors import StoreError
 from loupette.store.lock import ServerLock
-from loupette.store.migrations import migrate
+from loupette.store.migrations import check_schema, migrate
 from loupette.store.writer import Writer
 
 Result = TypeVar("Result")
@@ -124,6 +124,24 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
     except BaseException:
         connection.close()
         raise
+    return connection
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """Open an up-to-date database for reading alone; whoever calls closes it.
+
+    Raises:
+        StoreError: it cannot be read, or is of another version.
+    """
+    try:
+        connection = connect_read_only(path)
+        try:
+            check_schema(connection)
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"cannot read {path} as a database: {error}") from error
     return connection
 
 

@@ -30,6 +30,22 @@ def migrate(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
+def check_schema(connection: sqlite3.Connection) -> None:
+    """Look whether this version can read the file as it is; nothing is written.
+
+    Raises:
+        StoreError: the file has steps that this version does not know, or lacks some.
+    """
+    schema = Schema(connection, execute_plugins=False)
+    _refuse_newer(schema)
+    missing = [step.name for step in MIGRATIONS.pending(schema)]
+    if missing:
+        raise StoreError(
+            f"the database was written by an older loupette (it lacks {', '.join(missing)});"
+            " starting the server, or any command that writes, brings it up to date"
+        )
+
+
 def _refuse_newer(schema: Schema) -> None:
     known = _known_steps()
     unknown = [step.name for step in MIGRATIONS.applied(schema) if step.name not in known]
