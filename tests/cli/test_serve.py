@@ -96,6 +96,39 @@ def test_demo_key_is_shown_on_the_first_start_only(start: Start, port: int) -> N
     assert "ak_" not in stop(again)
 
 
+def test_busy_port_is_one_line_and_does_not_burn_the_demo_key(start: Start, port: int) -> None:
+    with socket.create_server(("127.0.0.1", port)):
+        output, _ = start("--demo").communicate(timeout=60)
+    assert f"cannot listen on 127.0.0.1 port {port}: Address already in use" in output
+    assert "ak_" not in output
+    process = start("--demo")
+    wait_until_ready(port, process)
+    assert "ak_" in stop(process)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("0.0.0.0", "http://127.0.0.1"), ("::", "http://[::1]"), ("::1", "http://[::1]")],
+)
+def test_demo_shows_an_address_that_can_be_called(
+    start: Start, port: int, host: str, url: str
+) -> None:
+    process = start("--demo", "--host", host)
+    assert process.stdout
+    while "curl" not in (line := process.stdout.readline()):
+        assert line
+    assert f"{url}:{port}/types/" in line
+
+
+def test_ctrl_c_ends_the_server_without_a_traceback(start: Start, port: int) -> None:
+    process = start()
+    wait_until_ready(port, process)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, output
+    assert "Traceback" not in output
+
+
 def test_second_server_on_one_database_is_refused(start: Start, port: int) -> None:
     first = start()
     wait_until_ready(port, first)

@@ -1,9 +1,12 @@
 """``loupette serve``."""
 
 import logging
+import os
 import signal
+import socket
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import click
@@ -14,7 +17,6 @@ from loupette.registry import Catalogue, build_catalogue
 from loupette.settings import Settings
 from loupette.store.database import Database
 from loupette.store.keys import create_key, list_keys
-from loupette.store.ledger import topup
 
 _DEMO_YUAN = 100
 _DRAIN_S = 10
@@ -41,28 +43,49 @@ def serve(settings: Settings, host: str, port: int, workers: int | None, demo: b
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(name)s: %(message)s")
     # Found here, an operator's mistake is one line; found in the lifespan it is a traceback.
     catalogue = build_catalogue(load_plugins(settings.plugins).loaded, settings.registry)
+    # A port that is taken must be known before the demo key is shown, which happens only once.
+    listener = _listen(host, port)
     with Database.open(settings.database, exclusive=True) as database:
         if demo and not list_keys(database.reader):
-            click.echo(_welcome(_make_demo_key(database), f"http://{host}:{port}", catalogue))
+            click.echo(_welcome(_make_demo_key(database), _url(host, port), catalogue))
     # uvicorn drains on SIGTERM, then raises it again for whoever listened before: a clean end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    uvicorn.run(
+    config = uvicorn.Config(
         create_app(settings),
-        host=host,
-        port=port,
         lifespan="on",
         ws="none",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_DRAIN_S,
     )
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+    if not server.started:
+        sys.exit(1)  # it has logged why
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server(
+            (host, port), family=family, dualstack_ipv6=family == socket.AF_INET6
+        )
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise click.ClickException(f"cannot listen on {host} port {port}: {reason}") from error
+
+
+def _url(host: str, port: int) -> str:
+    """How this machine reaches the server, also where it listens on every address."""
+    reached = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
 
 
 def _make_demo_key(database: Database) -> str:
     now_ms = time.time_ns() // 1_000_000
-    secret = create_key(database, "demo", now_ms=now_ms).secret
-    topup(database, "demo", _DEMO_YUAN * MICROS_PER_YUAN, note="demo", now_ms=now_ms)
-    return secret
+    opening_micros = _DEMO_YUAN * MICROS_PER_YUAN
+    return create_key(database, "demo", opening_micros=opening_micros, now_ms=now_ms).secret
 
 
 def _welcome(secret: str, url: str, catalogue: Catalogue) -> str:
