@@ -1,18 +1,19 @@
 """Rows for people and programs: a table on a terminal, tabs in a pipe, JSON on request."""
 
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 import click
+import msgspec
 
 Row = Mapping[str, object]
 
 json_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON."
 )
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def print_rows(rows: Sequence[Row], *, as_json: bool) -> None:
@@ -28,19 +29,20 @@ def print_rows(rows: Sequence[Row], *, as_json: bool) -> None:
 
 def print_json(value: object) -> None:
     """Print one JSON document; money stays an exact number."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_number))
+    click.echo(msgspec.json.format(_encoder.encode(value), indent=2).decode())
 
 
 def _print_table(rows: Sequence[Row]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     if not rows:
         click.echo("nothing to show")
         return
     table = Table(*rows[0], header_style="bold")
     for row in rows:
-        table.add_row(*(_text(value) for value in row.values()))
+        table.add_row(*(Text(_text(value)) for value in row.values()))  # no markup in a label
     Console().print(table)
 
 
@@ -49,10 +51,11 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, list | tuple):
         return ", ".join(_text(item) for item in value)
-    return str(value)
+    return "".join(map(_visible, str(value)))
 
 
-def _number(value: object) -> float:
-    if isinstance(value, Decimal):
-        return float(value)  # shortest repr: 0.001 stays 0.001 up to 15 digits
-    raise TypeError(f"{type(value).__name__} is not JSON")
+def _visible(character: str) -> str:
+    """A tab or a newline would forge a column or a row, an escape could drive the terminal."""
+    if character.isprintable() or character == " ":
+        return character
+    return character.encode("unicode_escape").decode()
