@@ -25,6 +25,12 @@ def test_types_without_a_registry_serves_every_plugin(as_json: Json, tmp_path: P
     assert {10200, 50100, 50200} <= {entry["type"] for entry in as_json("types")}
 
 
+def test_a_mistyped_registry_is_an_error(loupette: Run) -> None:
+    result = loupette("--registry", "typo.toml", "types")
+    assert result.exit_code == 1
+    assert "typo.toml: there is no such file" in result.output
+
+
 def test_plugins_shows_why_one_failed(loupette: Run, monkeypatch: Any, tmp_path: Path) -> None:
     (tmp_path / "broken_plugin.py").write_text("import no_such_module\n")
     monkeypatch.syspath_prepend(tmp_path)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -38,11 +39,41 @@ def test_created_key_is_found_by_its_secret_and_stored_nowhere(
 
 def test_second_key_of_an_account_shares_its_balance(as_json: Json) -> None:
     as_json("keys", "create", "shop", "--balance", "3")
-    as_json("keys", "create", "shop", "--balance", "2")
-    assert [key["balance"] for key in as_json("keys", "list")] == [5, 5]
+    as_json("keys", "create", "shop")
+    assert [key["balance"] for key in as_json("keys", "list")] == [3, 3]
 
 
-@pytest.mark.parametrize("amount", ["-1", "0.0000001", "much", "NaN", "Infinity"])
+def test_opening_balance_for_an_account_that_is_there_is_refused(
+    loupette: Run, as_json: Json
+) -> None:
+    as_json("keys", "create", "shop", "--balance", "3")
+    result = loupette("keys", "create", "shop", "--balance", "2")
+    assert result.exit_code == 1
+    assert "loupette keys topup shop AMOUNT" in result.output
+    assert [key["balance"] for key in as_json("keys", "list")] == [3]
+
+
+@pytest.mark.parametrize("rate", ["1e30", "0", "1e-300", "nan", "inf"])
+def test_rate_out_of_bounds_is_refused_without_a_traceback(loupette: Run, rate: str) -> None:
+    result = loupette("keys", "create", "shop", "--rate", rate)
+    assert result.exit_code in (1, 2)
+    assert isinstance(result.exception, SystemExit)
+
+
+AMOUNTS = [
+    "-1",
+    "0.0000001",
+    "much",
+    "NaN",
+    "sNaN",
+    "Infinity",
+    "1e30",
+    "1e999999999",
+    "1000000001",
+]
+
+
+@pytest.mark.parametrize("amount", AMOUNTS)
 def test_create_refuses_an_amount_that_is_none(loupette: Run, amount: str) -> None:
     result = loupette("keys", "create", "shop", f"--balance={amount}")
     assert result.exit_code == 2
@@ -52,6 +83,14 @@ def test_create_refuses_an_amount_that_is_none(loupette: Run, amount: str) -> No
 def test_topup_adds_to_the_balance(loupette: Run, as_json: Json) -> None:
     as_json("keys", "create", "shop", "--balance", "1")
     assert "¥1.505" in loupette("keys", "topup", "shop", "0.505").output
+
+
+@pytest.mark.parametrize("amount", [*AMOUNTS, "0"])
+def test_topup_refuses_an_amount_that_is_none(loupette: Run, as_json: Json, amount: str) -> None:
+    as_json("keys", "create", "shop")
+    result = loupette("keys", "topup", "shop", "--", amount)
+    assert result.exit_code in (1, 2)
+    assert isinstance(result.exception, SystemExit)
 
 
 def test_topup_of_an_unknown_account_says_so(loupette: Run, as_json: Json) -> None:
@@ -65,6 +104,52 @@ def test_disabled_key_is_listed_as_disabled(loupette: Run, as_json: Json) -> Non
     secret = as_json("keys", "create", "shop")["key"]
     assert loupette("keys", "disable", secret[:11]).exit_code == 0
     assert [key["state"] for key in as_json("keys", "list")] == ["disabled"]
+
+
+def test_disabled_account_disables_all_its_keys(loupette: Run, as_json: Json) -> None:
+    for account in ("shop", "shop", "other"):
+        as_json("keys", "create", account)
+    assert loupette("keys", "disable", "--account", "shop").exit_code == 0
+    states = {(key["account"], key["state"]) for key in as_json("keys", "list")}
+    assert states == {("shop", "disabled"), ("other", "active")}
+
+
+@pytest.mark.parametrize("arguments", [(), ("ak_x", "--account", "shop")])
+def test_disable_wants_a_key_or_an_account(loupette: Run, arguments: tuple[str, ...]) -> None:
+    result = loupette("keys", "disable", *arguments)
+    assert result.exit_code == 2
+    assert "name one KEY, or one --account" in result.output
+
+
+def test_rate_of_a_key_is_changed_with_its_burst(loupette: Run, as_json: Json) -> None:
+    secret = as_json("keys", "create", "shop")["key"]
+    assert "50 requests/s, 50 at once" in loupette("keys", "rate", secret[:11], "50").output
+    assert "200 at once" in loupette("keys", "rate", secret[:11], "50", "--burst", "200").output
+    assert [key["rate"] for key in as_json("keys", "list")] == [50]
+
+
+def test_label_cannot_forge_columns_or_rows(loupette: Run, as_json: Json) -> None:
+    as_json("keys", "create", "shop", "--label", "a\tb\nc\x1b[2J")
+    lines = loupette("keys", "list").stdout.splitlines()
+    assert [line.split("\t")[1] for line in lines] == ["a\\tb\\nc\\x1b[2J"]
+
+
+def test_label_is_no_markup_on_a_terminal(
+    loupette: Run, as_json: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_json("keys", "create", "shop", "--label", "[/x]")
+    monkeypatch.setattr("loupette.cli.output.sys", SimpleNamespace(stdout=_Terminal()))
+    assert "[/x]" in loupette("keys", "list").output
+
+
+class _Terminal:
+    def isatty(self) -> bool:
+        return True
+
+
+def test_json_money_is_exact(loupette: Run, as_json: Json) -> None:
+    as_json("keys", "create", "shop", "--balance", "999999999.000001")
+    assert '"balance": 999999999.000001' in loupette("keys", "list", "--json").stdout
 
 
 def test_list_prints_tabs_in_a_pipe_and_no_secret(loupette: Run, as_json: Json) -> None:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,48 @@ def test_logs_pages_with_before(charged: Path, as_json: Json) -> None:
 
 def test_logs_refuses_a_cursor_that_is_none(charged: Path, loupette: Run) -> None:
     assert loupette("logs", "--before", "LOG1").exit_code == 2
+
+
+def test_purge_deletes_old_logs_and_keeps_their_charges(
+    charged: Path, loupette: Run, as_json: Json
+) -> None:
+    assert "2 log entries deleted" in loupette("logs", "purge", "--older-than", "90").output
+    assert as_json("logs") == []
+    assert as_json("ledger", "verify")["charges"] == 1
+
+
+def test_refund_gives_the_charge_back_once(charged: Path, loupette: Run) -> None:
+    assert "has ¥1.00" in loupette("ledger", "refund", "LOG19700101000001").output
+    again = loupette("ledger", "refund", "LOG19700101000001")
+    assert again.exit_code == 1
+    assert "refunded already" in again.output
+
+
+def test_refund_refuses_what_is_no_log_id(charged: Path, loupette: Run) -> None:
+    assert loupette("ledger", "refund", "LOG1").exit_code == 2
+
+
+def test_adjust_corrects_a_balance_down_but_not_below_zero(charged: Path, loupette: Run) -> None:
+    result = loupette("ledger", "adjust", "shop", "-0.5", "--note", "bonus paid twice")
+    assert "shop has ¥0.499" in result.output
+    result = loupette("ledger", "adjust", "shop", "-0.5", "--note", "and again")
+    assert result.exit_code == 1
+    assert "below zero" in result.output
+
+
+def test_adjust_wants_a_reason(charged: Path, loupette: Run) -> None:
+    assert loupette("ledger", "adjust", "shop", "1").exit_code == 2
+
+
+@pytest.mark.parametrize("command", [("logs",), ("keys", "list"), ("ledger", "verify")])
+def test_commands_that_read_do_not_migrate(
+    charged: Path, loupette: Run, command: tuple[str, ...]
+) -> None:
+    with closing(sqlite3.connect(charged)) as connection, connection:
+        connection.execute("DELETE FROM _sqlite_migrations WHERE name LIKE 'm003%'")
+    result = loupette(*command)
+    assert result.exit_code == 1
+    assert "older loupette" in result.output
 
 
 def test_verify_of_a_clean_ledger_counts_it(charged: Path, as_json: Json) -> None:

@@ -1,12 +1,18 @@
 """``loupette ledger``."""
 
+import time
+from decimal import Decimal
+
 import click
 
-from loupette.cli.existing import open_existing
+from loupette.cli.existing import open_existing, read_existing
 from loupette.cli.output import json_option, print_json
-from loupette.money import to_yuan
+from loupette.cli.yuan import Yuan
+from loupette.money import to_micros, to_yuan
 from loupette.settings import Settings
-from loupette.store.ledger import verify as audit
+from loupette.store import ledger as store
+from loupette.store.audit import audit
+from loupette.store.logs import parse_log_id
 
 
 @click.group()
@@ -22,8 +28,8 @@ def verify(settings: Settings, as_json: bool) -> None:
 
     Exits with 1 when something does not add up. A running server is not disturbed.
     """
-    with open_existing(settings) as database:
-        found = audit(database)
+    with read_existing(settings) as reader:
+        found = audit(reader)
     if as_json:
         print_json(
             {
@@ -45,3 +51,42 @@ def verify(settings: Settings, as_json: bool) -> None:
         )
     if not found.ok:
         raise SystemExit(1)
+
+
+@ledger.command()
+@click.argument("log_id")
+@click.option("--note", default="", help="Kept in the ledger.")
+@click.pass_obj
+def refund(settings: Settings, log_id: str, note: str) -> None:
+    """Give back what the request LOG_ID was charged; once.
+
+    \b
+    loupette ledger refund LOG20241101000001 --note "wrong answer"
+    """  # noqa: D301  # click looks for a real backspace
+    number = parse_log_id(log_id)
+    if number is None:
+        raise click.BadParameter(f"{log_id!r} is no log ID", param_hint="LOG_ID")
+    with open_existing(settings) as database:
+        micros = store.refund(database, number, note, now_ms=_now_ms())
+    click.echo(f"{log_id} is refunded; the account has ¥{to_yuan(micros)}")
+
+
+# A negative amount looks like an option, and is none.
+@ledger.command(context_settings={"ignore_unknown_options": True})
+@click.argument("name")
+@click.argument("amount", type=Yuan())
+@click.option("--note", required=True, help="Why; kept in the ledger.")
+@click.pass_obj
+def adjust(settings: Settings, name: str, amount: Decimal, note: str) -> None:
+    """Correct the balance of the account NAME by AMOUNT yuan, up or down, never below zero.
+
+    \b
+    loupette ledger adjust shop -0.50 --note "bonus was paid twice"
+    """  # noqa: D301  # click looks for a real backspace
+    with open_existing(settings) as database:
+        micros = store.adjust(database, name, to_micros(amount), note, now_ms=_now_ms())
+    click.echo(f"{name} has ¥{to_yuan(micros)}")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

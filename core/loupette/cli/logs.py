@@ -1,10 +1,11 @@
 """``loupette logs``."""
 
+import time
 from datetime import UTC, datetime
 
 import click
 
-from loupette.cli.existing import open_existing
+from loupette.cli.existing import open_existing, read_existing
 from loupette.cli.output import json_option, print_rows
 from loupette.money import to_yuan
 from loupette.settings import Settings
@@ -12,17 +13,20 @@ from loupette.store import logs as store
 from loupette.store.keys import account_id_of
 from loupette.store.logs import LogRecord, format_log_id, parse_log_id
 
+_DAY_MS = 86_400_000
 
-@click.command()
+
+@click.group(invoke_without_command=True)
 @click.option("--account", help="Only this account's.")
 @click.option("--type", "type_id", type=int, help="Only this type's.")
 @click.option("--outcome", help='Only "ok", or one reason such as no_text.')
 @click.option("--before", help="Only older than this log ID.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @json_option
-@click.pass_obj
+@click.pass_context
 def logs(
-    settings: Settings,
+    context: click.Context,
+    *,
     account: str | None,
     type_id: int | None,
     outcome: str | None,
@@ -36,19 +40,37 @@ def logs(
     loupette logs --account shop --outcome ok --limit 10
     loupette logs --json
     """  # noqa: D301  # click looks for a real backspace
+    if context.invoked_subcommand:
+        return
+    settings: Settings = context.obj
     before_id = parse_log_id(before) if before else None
     if before and before_id is None:
         raise click.BadParameter(f"{before!r} is no log ID", param_hint="--before")
-    with open_existing(settings) as database:
+    with read_existing(settings) as reader:
         found = store.query(
-            database.reader,
-            account_id_of(database.reader, account) if account else None,
+            reader,
+            account_id_of(reader, account) if account else None,
             before=before_id,
             limit=limit,
             type_id=type_id,
             outcome=outcome,
         )
     print_rows([_row(log) for log in found], as_json=as_json)
+
+
+@logs.command()
+@click.option("--older-than", "days", type=click.IntRange(0, 36_500), required=True, metavar="DAYS")
+@click.pass_obj
+def purge(settings: Settings, days: int) -> None:
+    """Delete the log entries older than DAYS; the ledger keeps their charges.
+
+    \b
+    loupette logs purge --older-than 90
+    """  # noqa: D301  # click looks for a real backspace
+    before_ms = time.time_ns() // 1_000_000 - days * _DAY_MS
+    with open_existing(settings) as database:
+        deleted = store.delete_older_than(database, before_ms)
+    click.echo(f"{deleted} log entries deleted")
 
 
 def _row(log: LogRecord) -> dict[str, object]:
