@@ -226,14 +226,18 @@ class RateLimited(CallerError):
 
     Attributes:
         retry_after_s: seconds until the next request would pass.
+        quota: the rate and burst of the key; None where it is not the key's own.
     """
 
     reason = "rate_limited"
     zh = "超过限流限制"
 
-    def __init__(self, message: str, *, retry_after_s: float) -> None:
+    def __init__(
+        self, message: str, *, retry_after_s: float, quota: tuple[float, int] | None = None
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.quota = quota
 
 
 class Overloaded(RateLimited):

@@ -19,7 +19,8 @@ class Settings:
         database: SQLite file with keys, balances and logs.
         registry: which types are served; without the file, every installed one at its own price.
         workers: solver processes.
-        max_in_flight: requests being read or solved at once; more are answered 429.
+        max_in_flight: requests of known keys in progress at once, and beside them a quarter as many
+            bodies being read from senders without X-API-Key; more are answered 429.
         max_body_bytes: larger bodies are refused unread.
         body_timeout_s: a sender slower than this is cut off.
         always_200: HTTP status 200 whatever the body's code, for proxies that eat error bodies.

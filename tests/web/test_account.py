@@ -67,6 +67,7 @@ def test_these_requests_count_against_the_rate(client: TestClient, new_key: NewK
     assert first.headers["RateLimit"].startswith('"key";r=0;t=')
     assert second.status_code == 429
     assert int(second.headers["Retry-After"]) >= 900
+    assert second.headers["RateLimit"].startswith('"key";r=0;t=')
 
 
 # --- logs
@@ -220,6 +221,14 @@ def test_a_report_may_carry_its_key_in_the_body(
     key = new_key()
     fields = {"api_key": key, "log_id": solved(post, key), "verdict": "correct"}
     assert client.post("/api/v1/report", json=fields).status_code == 200
+
+
+def test_a_report_with_two_different_keys_is_refused(
+    client: TestClient, new_key: NewKey, post: Post
+) -> None:
+    key = new_key()
+    reply = report(client, key, api_key=new_key(), log_id=solved(post, key), verdict="wrong")
+    assert (reply.status_code, parse(reply)["error"]["reason"]) == (401, "unauthenticated")
 
 
 def test_a_second_report_is_refused(client: TestClient, new_key: NewKey, post: Post) -> None:

@@ -6,8 +6,9 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -429,6 +430,25 @@ def test_a_slow_sender_is_cut_off(server: Server, key: str, begun: bytes) -> Non
         status, body = read_reply(connection)
     assert (status, body["error"]["reason"]) == (400, "slow_body")
     assert body["data"]["cost"] == 0
+
+
+def test_strangers_who_send_nothing_do_not_shut_out_callers(
+    make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    """128 idle sockets took every place for ten seconds, and could do it again."""
+    settings = make_settings(tmp_path, workers=1, max_in_flight=8, body_timeout_s=5)
+    text = fields().encode()
+    stranger = head("", "Content-Length: 1000")
+    with serve(settings) as server, ExitStack() as stack:
+        key = issue_key(settings.database, "100")
+        server.post(json.loads(text), key)
+        sockets = [stack.enter_context(server.connect()) for _ in range(12)]
+        for connection in sockets:
+            connection.sendall(stranger)
+        reply = server.post(json.loads(text), key)
+        refused = [read_reply(connection)[1]["error"]["reason"] for connection in sockets]
+    assert (reply.status, reply.json["data"]["result"]) == (200, "40x20")
+    assert sorted(refused) == ["overloaded"] * 10 + ["slow_body"] * 2
 
 
 def test_a_sender_that_hangs_up_leaves_the_server_well(server: Server, key: str) -> None:

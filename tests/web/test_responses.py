@@ -20,6 +20,7 @@ from loupette.web.responses import (
     CODES,
     code_and_msg,
     describe,
+    disclose,
     error_headers,
     render,
     render_outcome,
@@ -119,6 +120,44 @@ def test_without_facts_there_is_no_detail() -> None:
 @pytest.mark.parametrize(("seconds", "header"), [(0.01, "1"), (0.9, "1"), (1.0, "2"), (7.2, "8")])
 def test_retry_after_is_whole_seconds_never_too_few(seconds: float, header: str) -> None:
     assert error_headers(RateLimited("slow down", retry_after_s=seconds)) == {"Retry-After": header}
+
+
+def test_over_a_keys_rate_the_headers_say_which() -> None:
+    error = RateLimited("slow down", retry_after_s=0.1, quota=(10, 20))
+    assert error_headers(error) == {
+        "Retry-After": "1", "RateLimit-Policy": '"key";q=20;w=2', "RateLimit": '"key";r=0;t=1',
+    }  # fmt: skip
+
+
+def test_a_full_server_does_not_say_that_the_keys_rate_is_used_up() -> None:
+    assert error_headers(Overloaded("busy", retry_after_s=0.5)) == {"Retry-After": "1"}
+
+
+@pytest.mark.parametrize("kind", [errors.StoreError, errors.IdempotencyTaken, ZeroDivisionError])
+def test_what_is_the_operators_is_logged_and_not_told(
+    kind: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    told = disclose(kind("the disk is full"), of="LOG20241101000001")
+    assert (told.reason, "disk" in told.message) == ("internal_error", False)
+    assert "LOG20241101000001 failed: the disk is full" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [errors.SolverTimeout, errors.SolverCrashed])
+def test_a_solver_out_of_order_is_logged_with_its_cause(
+    kind: type[LoupetteError], caplog: pytest.LogCaptureFixture
+) -> None:
+    error = kind("no answer")
+    error.__cause__ = ZeroDivisionError("a plugin's own mistake")
+    assert disclose(error, of="x") is error
+    assert "a plugin's own mistake" in caplog.text
+
+
+@pytest.mark.parametrize("error", [Unsolvable("no_text", "nothing"), errors.BadField("type")])
+def test_what_is_the_callers_is_not_logged(
+    error: LoupetteError, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert disclose(error, of="x") is error
+    assert caplog.text == ""
 
 
 def test_other_errors_bring_no_headers() -> None:

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 import fakes
 from conftest import issue_key
+from loupette.errors import StoreError
 from loupette.money import to_micros
 from loupette.settings import Settings
 from loupette.store.database import Database
@@ -490,6 +491,48 @@ def test_a_request_over_the_rate_is_logged_and_free(
             "SELECT code, outcome FROM logs ORDER BY id DESC LIMIT 2"
         ).fetchall()
     assert rows == [(429, "rate_limited"), (200, "ok")]
+
+
+def test_of_many_requests_over_the_rate_only_as_many_as_the_rate_are_logged(
+    new_key: NewKey, post: Post, settings: Settings
+) -> None:
+    key = new_key(rate=0.001, account="flood")
+    replies = [parse(post(key=key)) for _ in range(6)]
+    assert [reply["code"] for reply in replies] == [200] + [429] * 5
+    assert ["log_id" in reply["data"] for reply in replies] == [True, True] + [False] * 4
+    with Database.open(settings.database) as database:
+        found = query(database.reader, account_id_of(database.reader, "flood"))
+    assert [log.outcome for log in found] == ["rate_limited", "ok"]
+
+
+def test_a_disabled_key_counts_against_its_rate(
+    new_key: NewKey, post: Post, settings: Settings
+) -> None:
+    key = new_key(rate=0.001)
+    with Database.open(settings.database) as database:
+        disable_key(database, key[:11], now_ms=1)
+    replies = [post(key=key) for _ in range(3)]
+    assert [reply.status_code for reply in replies] == [401, 429, 429]
+    assert [parse(reply)["data"] for reply in replies] == [{}, {}, {}]
+
+
+def test_a_store_that_fails_is_in_the_servers_log_only(
+    client: TestClient, post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    app: Any = client.app
+    engine = app.state.service.engine
+    catalogue, engine.catalogue = engine.catalogue, _Failing()
+    try:
+        reply = parse(post())
+    finally:
+        engine.catalogue = catalogue
+    assert (reply["error"]["reason"], "disk" in str(reply)) == ("internal_error", False)
+    assert f"{reply['data']['log_id']} failed: the disk is full" in caplog.text
+
+
+class _Failing:
+    def find(self, type_id: int) -> None:
+        raise StoreError("the disk is full")
 
 
 def test_every_reply_says_what_is_left_of_the_rate(post: Post, new_key: NewKey) -> None:

@@ -1,8 +1,10 @@
 """The catalogue: JSON for programs, a page for people, a sample of each type."""
 
+import asyncio
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from starlette.testclient import TestClient
 import fakes
 from loupette.settings import Settings
 from loupette.web.app import create_app
+from loupette.web.service import Service
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
@@ -83,15 +86,35 @@ def test_the_page_loads_nothing_from_elsewhere(client: TestClient) -> None:
     assert "<script src" not in text
 
 
-def test_the_root_leads_to_the_catalogue(client: TestClient) -> None:
+def test_the_root_answers_as_the_catalogue_does(client: TestClient) -> None:
     reply = client.get("/", follow_redirects=False)
-    assert (reply.status_code, reply.headers["location"]) == (307, "/types")
+    assert (reply.status_code, reply.json()["data"]) == (200, client.get("/types").json()["data"])
+    assert client.get("/", headers={"Accept": BROWSER}).text.startswith("<!")
 
 
 def test_a_sample_is_an_image_that_the_type_reads(client: TestClient) -> None:
     reply = client.get(f"/types/{fakes.ECHO}/sample")
     assert (reply.status_code, reply.headers["content-type"]) == (200, "image/png")
     assert Image.open(io.BytesIO(reply.content)).size == (40, 20)
+
+
+def test_a_plugin_draws_its_sample_once(client: TestClient, settings: Settings) -> None:
+    """Anybody may ask for it, and a stranger's code draws it."""
+    app: Any = client.app
+    drawn: list[int] = []
+
+    def draw() -> bytes:
+        drawn.append(1)
+        return b"PNG"
+
+    async def ask() -> list[bytes]:
+        engine = app.state.service.engine
+        served, service = engine.catalogue.find(fakes.ECHO), Service(settings, engine)
+        counted = replace(served, spec=replace(served.spec, sample=draw))
+        return await asyncio.gather(*(service.sample(counted) for _ in range(5)))
+
+    assert asyncio.run(ask()) == [b"PNG"] * 5
+    assert drawn == [1]
 
 
 def test_the_catalogue_needs_no_key(client: TestClient) -> None:

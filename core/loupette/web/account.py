@@ -8,20 +8,23 @@ from starlette.responses import Response
 
 from loupette.errors import BadField, MissingField, UnknownLog
 from loupette.money import to_yuan
+from loupette.store.keys import KeyRecord
 from loupette.store.logs import LogRecord, format_log_id, parse_log_id
-from loupette.web.body import LARGEST_TYPE_ID, api_key_in, parse_body, read_body
+from loupette.web.auth import header_key, one_key
+from loupette.web.body import LARGEST_TYPE_ID, Fields, api_key_in, read_fields
 from loupette.web.responses import SUCCESS, render, respond
-from loupette.web.service import Service, caller_of, service_of
+from loupette.web.service import Service, admit, service_of
 
 _PAGE = 50
 _LARGEST_PAGE = 500
+_LARGEST_REPORT = 16_384
 _VERDICTS = ("correct", "wrong")
 
 
 async def balance(request: Request) -> Response:
     """GET /api/v1/balance: as committed; what is held for requests in flight is not yet off."""
-    service, key = service_of(request), caller_of(request)
-    headers = service.count(key)
+    service = service_of(request)
+    key, headers = admit(service, one_key(header_key(request), None))
     data = {"balance": to_yuan(key.balance_micros), "currency": "CNY", "account": key.account_name}
     return _reply(service, data, headers)
 
@@ -32,8 +35,8 @@ async def list_logs(request: Request) -> Response:
     Query: limit, before (a log_id, from `next`), since and until (Unix seconds or ISO 8601),
     type, outcome ("ok" or an error's reason).
     """
-    service, key = service_of(request), caller_of(request)
-    headers = service.count(key)
+    service = service_of(request)
+    key, headers = admit(service, one_key(header_key(request), None))
     query = request.query_params
     _check_names(query, ("limit", "before", "since", "until", "type", "outcome"))
     limit = _integer(query, "limit", _PAGE, 1, _LARGEST_PAGE) or _PAGE
@@ -53,8 +56,8 @@ async def list_logs(request: Request) -> Response:
 
 async def one_log(request: Request) -> Response:
     """GET /api/v1/logs/{log_id}: one of the account's own requests."""
-    service, key = service_of(request), caller_of(request)
-    headers = service.count(key)
+    service = service_of(request)
+    key, headers = admit(service, one_key(header_key(request), None))
     text = request.path_params["log_id"]
     log_id = parse_log_id(text)
     found = log_id and await service.engine.log(key.account_id, log_id)
@@ -66,10 +69,7 @@ async def one_log(request: Request) -> Response:
 async def report(request: Request) -> Response:
     """POST /api/v1/report: say whether an answer was right; refunds as the operator decides."""
     service = service_of(request)
-    body = await read_body(request, max_bytes=16_384, timeout_s=service.settings.body_timeout_s)
-    fields = await parse_body(body, request.headers)
-    key = caller_of(request, api_key_in(fields))
-    headers = service.count(key)
+    key, headers, fields = await _read_report(request, service)
     log_id = _log_id("log_id", _text(fields, "log_id"))
     verdict = _text(fields, "verdict")
     if verdict not in _VERDICTS:
@@ -85,6 +85,21 @@ async def report(request: Request) -> Response:
         "balance": to_yuan(done.balance_micros),
     }
     return _reply(service, data, headers)
+
+
+async def _read_report(
+    request: Request, service: Service
+) -> tuple[KeyRecord, Mapping[str, str], Fields]:
+    """Who reports, and what; a key in the header is looked at before the body."""
+    timeout_s = service.settings.body_timeout_s
+    if (in_header := header_key(request)) is not None:
+        key, headers = admit(service, in_header)
+        fields = await read_fields(request, max_bytes=_LARGEST_REPORT, timeout_s=timeout_s)
+        one_key(in_header, api_key_in(fields))
+        return key, headers, fields
+    with service.stranger():
+        fields = await read_fields(request, max_bytes=_LARGEST_REPORT, timeout_s=timeout_s)
+    return *admit(service, one_key(None, api_key_in(fields))), fields
 
 
 def describe_log(log: LogRecord) -> dict[str, object]:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from loupette.engine import Engine
@@ -19,7 +19,7 @@ from loupette.registry import build_catalogue
 from loupette.settings import Settings
 from loupette.store.database import Database
 from loupette.web import account, health, types
-from loupette.web.responses import code_and_msg, describe, error_headers, render, respond
+from loupette.web.responses import code_and_msg, describe, disclose, error_headers, render, respond
 from loupette.web.service import Service
 from loupette.web.solve import solve
 
@@ -69,7 +69,7 @@ def create_app(settings: Settings) -> Starlette:
 
     app = Starlette(
         routes=[
-            Route("/", _to_types),
+            Route("/", types.types),
             Route("/api/v1/captcha.php", solve, methods=["POST"]),
             Route("/api/v1/balance", account.balance),
             Route("/api/v1/logs", account.list_logs),
@@ -103,13 +103,9 @@ async def purge_replies(engine: Engine, *, every_s: float) -> None:
         await asyncio.sleep(every_s)
 
 
-async def _to_types(request: Request) -> Response:
-    return RedirectResponse("/types")
-
-
 def _known_error(request: Request, error: Exception) -> LoupetteError:
     if isinstance(error, LoupetteError):
-        return error
+        return disclose(error, of=f"{request.method} {request.url.path!r:.80}")
     if isinstance(error, HTTPException) and error.status_code == 404:
         return NotFound(f"there is no {request.url.path[:80]}")
     if isinstance(error, HTTPException) and error.status_code == 405:

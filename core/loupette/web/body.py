@@ -37,6 +37,12 @@ LARGEST_TYPE_ID = 10**9
 """More is no type ID of anybody, and beyond 64 bits nothing could log it."""
 
 
+async def read_fields(request: Request, *, max_bytes: int, timeout_s: float) -> Fields:
+    """Read a body and parse it."""
+    body = await read_body(request, max_bytes=max_bytes, timeout_s=timeout_s)
+    return await parse_body(body, request.headers)
+
+
 async def read_body(request: Request, *, max_bytes: int, timeout_s: float) -> bytes:
     """Read a body to its end.
 

@@ -1,5 +1,6 @@
 """One shape for every reply, and the one table from errors to documented codes."""
 
+import logging
 import time
 from collections.abc import Mapping
 
@@ -26,6 +27,8 @@ from loupette.errors import (
 )
 from loupette.money import to_yuan
 from loupette.store.logs import format_log_id
+
+_log = logging.getLogger(__name__)
 
 CODES: Mapping[type[LoupetteError], tuple[int, str]] = {
     BadRequest: (400, "参数错误"),
@@ -73,6 +76,21 @@ def render(
     return encode(body | {"timestamp": int(time.time()) if timestamp is None else timestamp})
 
 
+def disclose(error: Exception, *, of: str) -> LoupetteError:
+    """What a caller may know of an error; what the operator must know goes to the server's log.
+
+    Args:
+        error: why there is no answer.
+        of: the log ID, or another name, of the request.
+    """
+    known: LoupetteError = InternalError("the server's log has the reason")
+    if isinstance(error, LoupetteError) and not isinstance(error, OperatorError):
+        known = error
+    if isinstance(known, InternalError | SolverError) and not isinstance(known, Unsolvable):
+        _log.error("%s failed: %s", of, error, exc_info=error)
+    return known
+
+
 def describe(error: LoupetteError) -> dict[str, object]:
     """The `error` object of a failed reply: Chinese title and English facts in one message."""
     described: dict[str, object] = {
@@ -115,6 +133,20 @@ def respond(
 
 def error_headers(error: LoupetteError) -> dict[str, str]:
     """Headers that belong to an error: when to come again."""
-    if isinstance(error, RateLimited):
-        return {"Retry-After": str(max(1, round(error.retry_after_s + 0.5)))}
-    return {}
+    if not isinstance(error, RateLimited):
+        return {}
+    headers = {"Retry-After": str(max(1, round(error.retry_after_s + 0.5)))}
+    if error.quota is None:
+        return headers
+    return headers | rate_headers(*error.quota, remaining=0, retry_after_s=error.retry_after_s)
+
+
+def rate_headers(
+    rate: float, burst: int, *, remaining: int, retry_after_s: float
+) -> dict[str, str]:
+    """RateLimit and RateLimit-Policy, as draft-ietf-httpapi-ratelimit-headers has them."""
+    window_s = max(1, round(burst / rate))
+    return {
+        "RateLimit-Policy": f'"key";q={burst};w={window_s}',
+        "RateLimit": f'"key";r={remaining};t={max(1, round(retry_after_s + 0.5))}',
+    }

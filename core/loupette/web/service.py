@@ -1,5 +1,6 @@
 """What every endpoint of one running server shares."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +11,11 @@ from starlette.requests import HTTPConnection
 from loupette.engine import Engine
 from loupette.errors import Overloaded, RateLimited
 from loupette.limiter import Limiter
+from loupette.registry import ServedType
 from loupette.settings import Settings
 from loupette.store.keys import KeyRecord
-from loupette.web.auth import header_key, identify, one_key, require_enabled
+from loupette.web.auth import identify, require_enabled
+from loupette.web.responses import rate_headers
 
 
 @dataclass
@@ -22,14 +25,17 @@ class Service:
     settings: Settings
     engine: Engine
     limiter: Limiter = field(default_factory=Limiter)
+    refusals: Limiter = field(default_factory=Limiter)
     in_flight: int = 0
+    strangers: int = 0
+    _samples: dict[int, asyncio.Task[bytes]] = field(default_factory=dict)
 
     @contextmanager
     def room(self) -> Iterator[None]:
-        """Take one of the places for requests in flight.
+        """Take one of the places for requests of known keys.
 
         Raises:
-            Overloaded: none is left; nothing was read or held.
+            Overloaded: none is left; nothing was held.
         """
         if self.in_flight >= self.settings.max_in_flight:
             raise Overloaded(
@@ -41,10 +47,26 @@ class Service:
         finally:
             self.in_flight -= 1
 
+    @contextmanager
+    def stranger(self) -> Iterator[None]:
+        """Take one of the few places for bodies whose sender is not known before they are read.
+
+        Raises:
+            Overloaded: none is left; nothing was read.
+        """
+        if self.strangers >= max(1, self.settings.max_in_flight // 4):
+            raise Overloaded(
+                "too many bodies are being read; with the key in X-API-Key there is more room",
+                retry_after_s=1.0,
+            )
+        self.strangers += 1
+        try:
+            yield
+        finally:
+            self.strangers -= 1
+
     def count(self, key: KeyRecord) -> dict[str, str]:
         """Count a request against its key's rate; gives the headers that say where it stands.
-
-        The headers are those of draft-ietf-httpapi-ratelimit-headers.
 
         Raises:
             RateLimited: too many.
@@ -54,17 +76,26 @@ class Service:
             raise RateLimited(
                 f"this key may call {key.rate:g} times a second",
                 retry_after_s=verdict.retry_after_s,
+                quota=(key.rate, key.burst),
             )
-        return rate_headers(key, verdict.remaining, verdict.retry_after_s)
+        return rate_headers(
+            key.rate,
+            key.burst,
+            remaining=verdict.remaining,
+            retry_after_s=verdict.retry_after_s,
+        )
 
+    def logs_refusal(self, key: KeyRecord) -> bool:
+        """Whether a request over the rate is logged: as many of them as the rate itself allows."""
+        now_s = time.monotonic()
+        return self.refusals.check(key.id, rate=key.rate, burst=key.burst, now_s=now_s).allowed
 
-def rate_headers(key: KeyRecord, remaining: int, retry_after_s: float) -> dict[str, str]:
-    """RateLimit and RateLimit-Policy."""
-    window_s = max(1, round(key.burst / key.rate))
-    return {
-        "RateLimit-Policy": f'"key";q={key.burst};w={window_s}',
-        "RateLimit": f'"key";r={remaining};t={max(1, round(retry_after_s + 0.5))}',
-    }
+    async def sample(self, served: ServedType) -> bytes:
+        """The sample image of a type, drawn by its plugin once in the server's life."""
+        type_id = served.spec.type_id
+        if type_id not in self._samples:
+            self._samples[type_id] = asyncio.create_task(asyncio.to_thread(served.spec.sample))
+        return await asyncio.shield(self._samples[type_id])
 
 
 def service_of(connection: HTTPConnection) -> Service:
@@ -73,14 +104,14 @@ def service_of(connection: HTTPConnection) -> Service:
     return service
 
 
-def caller_of(connection: HTTPConnection, in_body: str | None = None) -> KeyRecord:
-    """The enabled key that calls, named in the header or, where there is a body, in it.
+def admit(service: Service, secret: str) -> tuple[KeyRecord, dict[str, str]]:
+    """The enabled key that calls, counted against its rate, with the headers that say so.
 
     Raises:
-        Unauthenticated: no key, two different ones, or one that may not call.
+        Unauthenticated: an unknown key, or one that may not call.
+        RateLimited: too many requests, also of a disabled key.
     """
-    service = service_of(connection)
-    secret = one_key(header_key(connection), in_body)
     key = identify(service.engine, secret)
+    headers = service.count(key)
     require_enabled(key)
-    return key
+    return key, headers

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,20 +12,20 @@ from starlette.responses import Response
 from starlette.types import Receive
 
 from loupette.engine import Call, Outcome, Posted
-from loupette.errors import BadField, InternalError, KeyDisabled, LoupetteError, RateLimited
+from loupette.errors import BadField, LoupetteError, RateLimited
+from loupette.store.logs import format_log_id
 from loupette.web.auth import header_key, identify, one_key, require_enabled
-from loupette.web.body import api_key_in, parse_body, posted_in, read_body, type_id_in
+from loupette.web.body import Fields, api_key_in, posted_in, read_fields, type_id_in
 from loupette.web.responses import (
     code_and_msg,
     describe,
+    disclose,
     error_headers,
     render,
     render_outcome,
     respond,
 )
-from loupette.web.service import Service, rate_headers, service_of
-
-_log = logging.getLogger(__name__)
+from loupette.web.service import Service, service_of
 
 
 @dataclass
@@ -45,32 +44,35 @@ async def solve(request: Request) -> Response:
     progress = _Progress(time.monotonic())
     try:
         return await _solve(request, service, progress)
-    except LoupetteError as error:
+    except Exception as error:  # the outermost edge: whatever it was, it is told and logged
         return await _fail(service, progress, error)
-    except Exception:
-        _log.exception("a request failed for a reason of the server's own")
-        return await _fail(service, progress, InternalError("the server's log has the reason"))
 
 
 async def _solve(request: Request, service: Service, progress: _Progress) -> Response:
     in_header = header_key(request)
-    if in_header:  # refusals are cheapest before the body is read
-        _admit(service, progress, in_header)
+    if in_header is None:
+        with service.stranger():
+            fields = await _read(request, service)
+        call = _admit(service, progress, one_key(None, api_key_in(fields)))
+        with service.room():
+            return await _answer(request, service, progress, call, fields)
+    call = _admit(service, progress, in_header)  # refusals are cheapest before the body is read
     with service.room():
-        return await _solve_in_room(request, service, progress, in_header)
+        fields = await _read(request, service)
+        one_key(in_header, api_key_in(fields))
+        return await _answer(request, service, progress, call, fields)
 
 
-async def _solve_in_room(
-    request: Request, service: Service, progress: _Progress, in_header: str | None
-) -> Response:
-    body = await read_body(
-        request,
-        max_bytes=service.settings.max_body_bytes,
-        timeout_s=service.settings.body_timeout_s,
+async def _read(request: Request, service: Service) -> Fields:
+    settings = service.settings
+    return await read_fields(
+        request, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s
     )
-    fields = await parse_body(body, request.headers)
-    secret = one_key(in_header, api_key_in(fields))
-    call = progress.call or _admit(service, progress, secret)
+
+
+async def _answer(
+    request: Request, service: Service, progress: _Progress, call: Call, fields: Fields
+) -> Response:
     progress.type_id = type_id_in(fields)
     posted = posted_in(fields)
     call = progress.call = replace(call, idempotency=_idempotency(request, posted))
@@ -91,8 +93,8 @@ def _admit(service: Service, progress: _Progress, secret: str) -> Call:
     """Find the key, number the request, count it against the key's rate."""
     key = identify(service.engine, secret)
     progress.call = service.engine.begin(key, progress.started_s)
-    require_enabled(key)
     progress.headers |= service.count(key)
+    require_enabled(key)
     return progress.call
 
 
@@ -121,20 +123,25 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-async def _fail(service: Service, progress: _Progress, error: LoupetteError) -> Response:
+async def _fail(service: Service, progress: _Progress, cause: Exception) -> Response:
+    call = progress.call
+    error = disclose(cause, of=format_log_id(call.log_id) if call else "a call without a key")
     code, msg = code_and_msg(error)
-    headers = error_headers(error)
-    if progress.call is None:  # nobody known to log it for
-        body = render(code, msg, {}, error=describe(error))
-        return _respond(service, progress, (code, body), headers)
-    if isinstance(error, RateLimited):
-        headers |= rate_headers(progress.call.key, 0, error.retry_after_s)
+    bare = code, render(code, msg, {}, error=describe(error))
+    if call is None or not _is_logged(service, call, error):
+        return _respond(service, progress, bare, error_headers(error))
     outcome = await service.engine.fail(
-        progress.call, error, type_id=progress.type_id, render=render_outcome
+        call, error, type_id=progress.type_id, render=render_outcome
     )
-    if isinstance(error, KeyDisabled):  # in the log, but who holds a stolen key sees no balance
-        return _respond(service, progress, (code, render(code, msg, {}, error=describe(error))))
-    return _respond(service, progress, render_outcome(outcome), headers)
+    # Who holds a stolen key sees no balance.
+    reply = bare if call.key.is_disabled else render_outcome(outcome)
+    return _respond(service, progress, reply, error_headers(error))
+
+
+def _is_logged(service: Service, call: Call, error: LoupetteError) -> bool:
+    """Every request of a known key, but of those over its rate no more than the rate."""
+    is_over_rate = isinstance(error, RateLimited) and error.quota is not None
+    return not is_over_rate or service.logs_refusal(call.key)
 
 
 def _respond(

@@ -1,6 +1,5 @@
 """The catalogue: what is served, for programs and for people."""
 
-import asyncio
 from collections.abc import Mapping
 from functools import cache
 
@@ -38,7 +37,7 @@ async def sample(request: Request) -> Response:
     if not (text.isascii() and text.isdigit() and len(text) < 12):
         raise UnknownType(f"{text[:40]!r} is no type ID")
     served = service_of(request).engine.catalogue.find(int(text))
-    image = await asyncio.to_thread(served.spec.sample)
+    image = await service_of(request).sample(served)
     return Response(image, media_type="image/png", headers={"Cache-Control": "max-age=3600"})
 
 
