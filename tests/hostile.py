@@ -27,7 +27,8 @@ from loupette.plugin import Answer, Challenge, Option, Solver, SolverSpec, Unsol
     DIES_IN_LOAD,
     HANGS_IN_LOAD,
     GARBLES_IN_LOAD,
-) = range(60101, 60116)
+    DIES_IN_SECOND_LOAD,
+) = range(60101, 60117)
 
 
 def _is_sample(challenge: Challenge) -> bool:
@@ -103,6 +104,15 @@ def _hang_in_load() -> Solver:
     return Fake(_see)
 
 
+def _die_in_second_load() -> Solver:
+    loads = Path(os.environ["HOSTILE_LOADS"])
+    with loads.open("a") as file:
+        file.write("x")
+    if loads.read_text() == "xx":
+        os._exit(12)
+    return Fake(_see)
+
+
 def _garble_in_load() -> Solver:
     os.write(int(sys.argv[1]), encode(Crashed("an answer to nothing")))
     return Fake(_see)
@@ -151,5 +161,6 @@ def loupette_solvers() -> list[SolverSpec]:
         _spec(DIES_IN_LOAD, _die_in_load),
         _spec(HANGS_IN_LOAD, _hang_in_load),
         _spec(GARBLES_IN_LOAD, _garble_in_load),
+        _spec(DIES_IN_SECOND_LOAD, _die_in_second_load),
         *(_spec(type_id, _loader(solve)) for type_id, solve in _SOLVERS.items()),
     ]

@@ -141,6 +141,20 @@ def test_a_type_that_ends_its_worker_in_load_is_named_left_out_and_refused_at_on
     assert f"type {type_id} is out of order" in caplog.text
 
 
+def test_a_worker_killed_while_it_loads_takes_no_type_that_loaded_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOSTILE_LOADS", str(tmp_path / "loads"))
+
+    async def scenario(pool: WorkerPool) -> tuple[int, dict[int, str]]:
+        _, first = await echo(pool)
+        os.kill(first, signal.SIGKILL)
+        await pool.solve(Task(hostile.DIES_IN_SECOND_LOAD, WHITE), deadline_s=PATIENCE_S)
+        return pool.restarts, pool.failures
+
+    assert run(scenario, types=(fakes.ECHO, hostile.DIES_IN_SECOND_LOAD)) == (2, {})
+
+
 def test_a_task_that_waited_for_a_type_found_broken_ends_no_other_worker() -> None:
     async def scenario(pool: WorkerPool) -> tuple[str, int]:
         waiting = asyncio.create_task(

@@ -131,7 +131,7 @@ class WorkerPool:
         type_ids: loaded by each worker before it says that it is ready.
         modules: plugins beside the installed ones.
         load_timeout_s: for each type. One that takes longer, or ends its worker while it loads, is
-            left out from then on, so that it harms no other.
+            left out from then on, so that it harms no other, unless a worker has loaded it before.
     """
 
     def __init__(
@@ -272,8 +272,8 @@ class WorkerPool:
 
     def _note_end(self, loading: int | None, reason: str, pause_s: float) -> float:
         """Leave out the type that a worker ended on; gives the pause before the next worker."""
-        if loading is None:
-            _log.error("a solver process ended before it began to load")
+        if loading is None or self.is_ready:  # a type that once loaded is not to blame: killed?
+            _log.error("a solver process ended before it was ready")
             return _longer(pause_s)
         _log.error("type %s is out of order and left out: %s", loading, reason)
         self._left_out[loading] = reason
