@@ -24,6 +24,10 @@ Start = Callable[..., subprocess.Popen[str]]
 
 @pytest.fixture
 def port() -> int:
+    return find_port()
+
+
+def find_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -132,7 +136,7 @@ def test_ctrl_c_ends_the_server_without_a_traceback(start: Start, port: int) -> 
 def test_second_server_on_one_database_is_refused(start: Start, port: int) -> None:
     first = start()
     wait_until_ready(port, first)
-    second = start("--port", str(port + 1))
+    second = start("--port", str(find_port()))
     output, _ = second.communicate(timeout=60)
     assert second.returncode == 1
     assert str(first.pid) in output
