@@ -13,7 +13,7 @@ import numpy as np
 from scenes import Scene, draw_scene
 
 PLUGIN = Path(__file__).resolve().parents[1]
-SAMPLE_SEED = 294
+SAMPLE_SEED = 323
 SCENE_SEED = 3_000_001
 SCENE_COUNT = 30
 WIDEST_PX = 400

@@ -27,7 +27,7 @@ def loupette_solvers() -> list[SolverSpec]:
             price=Decimal("0.0100"),
             load=_load,
             sample=_sample,
-            sample_answer="180",
+            sample_answer="270",
             second_image="optional",
         )
     ]
