@@ -17,7 +17,8 @@ class Settings:
 
     Attributes:
         database: SQLite file with keys, balances and logs.
-        registry: which types are served; without the file, every installed one at its own price.
+        registry: which types are served; only the default file may be absent, then every
+            installed type is served at its own price.
         workers: solver processes.
         max_in_flight: requests of known keys in progress at once, and beside them a quarter as many
             bodies being read from senders without X-API-Key; more are answered 429.

@@ -8,10 +8,11 @@ from starlette.responses import Response
 
 from loupette.errors import BadField, MissingField, UnknownLog
 from loupette.money import to_yuan
+from loupette.plugin.types import LARGEST_TYPE_ID
 from loupette.store.keys import KeyRecord
 from loupette.store.logs import LogRecord, format_log_id, parse_log_id
 from loupette.web.auth import header_key, one_key
-from loupette.web.body import LARGEST_TYPE_ID, Fields, api_key_in, read_fields
+from loupette.web.body import Fields, api_key_in, read_fields
 from loupette.web.responses import SUCCESS, render, respond
 from loupette.web.service import Service, admit, service_of
 

@@ -24,6 +24,7 @@ from loupette.errors import (
     SlowBody,
     UnsupportedContentType,
 )
+from loupette.plugin.types import LARGEST_TYPE_ID
 
 Fields: TypeAlias = Mapping[str, object]
 
@@ -33,8 +34,6 @@ _MOST_ESCAPES = 262_144
 """In a form; decoding these takes 75 ms, and base64 of 2 MiB has a third as many."""
 _LARGE_FORM = 65_536
 """From here on a form is parsed beside the event loop."""
-LARGEST_TYPE_ID = 10**9
-"""More is no type ID of anybody, and beyond 64 bits nothing could log it."""
 
 
 async def read_fields(request: Request, *, max_bytes: int, timeout_s: float) -> Fields:

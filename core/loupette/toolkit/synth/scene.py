@@ -485,7 +485,7 @@ def _elastic(rows: Layer, columns: Layer, reach: float, rng: np.random.Generator
 def _swirl(image: npt.NDArray[Any], reach: float, rng: np.random.Generator) -> npt.NDArray[Any]:
     """Turned about a place in the text, the more the nearer to it."""
     height, width = image.shape[:2]
-    turned = swirl(
+    turned = swirl(  # type: ignore[no-untyped-call]  # scikit-image has no types
         image,
         center=(width * rng.uniform(0.25, 0.75), height * rng.uniform(0.3, 0.7)),
         strength=rng.choice([-1.0, 1.0]) * min(1.5, 2.5 * reach / max(height, 1)),
