@@ -323,9 +323,17 @@ def load_weights(model: keras.Model, path: Path) -> None:
 
 
 def save_weights(trainer: Trainer, path: Path) -> None:
-    """Write weights without the optimiser, as float16: small enough to keep and to start from."""
-    named = {k: v.astype(np.float16) for k, v in trainer.arrays().items() if k[0] != "o"}
-    np.savez_compressed(path, **named)  # type: ignore[arg-type]
+    """Write what `load_weights` reads, as float16: small enough to keep and to start from."""
+    trained = {id(v) for v in trainer.model.trainable_variables}
+    named = {
+        f"model/{i:03d}": variable.numpy().astype(np.float16)
+        for i, variable in enumerate(trainer.model.variables)
+        if id(variable) not in trained
+    }
+    named |= {
+        f"average/{i:03d}": v.numpy().astype(np.float16) for i, v in enumerate(trainer.average)
+    }
+    np.savez_compressed(path, **named)
 
 
 def read_plan(folder: Path) -> Plan:

@@ -6,7 +6,7 @@ python plugins/alnum/training/train.py --shards data/train/alnum --run data/runs
 import argparse
 from pathlib import Path
 
-from loupette.toolkit.training import Run, train
+from loupette.toolkit.training import Run, save_weights, train
 from loupette_alnum.model import ALPHABET, HEIGHT, WIDTH
 
 
@@ -17,6 +17,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("data/runs/alnum"))
     parser.add_argument("--init", type=Path, help="checkpoint of another model to start from")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--save", type=Path, help="at the end, keep the weights alone, as float16")
     args = parser.parse_args()
     run = Run(
         folder=args.run,
@@ -27,7 +28,9 @@ def main() -> None:
         width=WIDTH,
         seed=args.seed,
     )
-    train(run, init=args.init)
+    trainer = train(run, init=args.init)
+    if args.save:
+        save_weights(trainer, args.save)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from loupette.toolkit.training import Run, train
+from loupette.toolkit.training import Run, save_weights, train
 from loupette_arith.model import ALPHABET, HEIGHT, WIDTH
 
 INIT_SYMBOLS = "0123456789abcdefghijklmnopqrstuvw×yz"
@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("data/runs/arith"))
     parser.add_argument("--init", type=Path, help="checkpoint of the alphanumeric model")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--save", type=Path, help="at the end, keep the weights alone, as float16")
     args = parser.parse_args()
     run = Run(
         folder=args.run,
@@ -34,7 +35,9 @@ def main() -> None:
         seed=args.seed,
     )
     start = graft(args.init, args.run / "start.npz", seed=args.seed) if args.init else None
-    train(run, init=start)
+    trainer = train(run, init=start)
+    if args.save:
+        save_weights(trainer, args.save)
 
 
 def graft(source: Path, target: Path, *, seed: int) -> Path:
