@@ -58,11 +58,14 @@ test-wheels: wheels  ## install the wheels alone, serve, post one image of each 
 clean:
 	rm -rf .venv build dist
 
+.DELETE_ON_ERROR:
+
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Loupette needs Python 3.11")'
 	$(PYTHON) -m venv .venv
 
 .venv/served: .venv/bin/python $(PROJECTS)
+	@echo "installing into .venv, about a minute"
 	$(PIP) $(PACKAGES)
 	touch $@
 

@@ -32,6 +32,9 @@ def print_json(value: object) -> None:
     click.echo(msgspec.json.format(_encoder.encode(value), indent=2).decode())
 
 
+_WHOLE = ("log_id", "prefix")
+
+
 def _print_table(rows: Sequence[Row]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -40,7 +43,9 @@ def _print_table(rows: Sequence[Row]) -> None:
     if not rows:
         click.echo("nothing to show")
         return
-    table = Table(*rows[0], header_style="bold")
+    table = Table(header_style="bold")
+    for name in rows[0]:  # an ID that is cut cannot be used
+        table.add_column(name, no_wrap=name in _WHOLE, overflow="fold")
     for row in rows:
         table.add_row(*(Text(_text(value)) for value in row.values()))  # no markup in a label
     Console().print(table)

@@ -46,8 +46,10 @@ def serve(settings: Settings, host: str, port: int, workers: int | None, demo: b
     # A port that is taken must be known before the demo key is shown, which happens only once.
     listener = _listen(host, port)
     with Database.open(settings.database, exclusive=True) as database:
-        if demo and not list_keys(database.reader):
-            click.echo(_welcome(_make_demo_key(database), _url(host, port), catalogue))
+        if demo:
+            click.echo(_welcome(database, _url(host, port), catalogue))
+    types = ", ".join(map(str, catalogue.types)) or "no type"
+    click.echo(f"serving {types} on {_url(host, port)}, database {settings.database.resolve()}")
     # uvicorn drains on SIGTERM, then raises it again for whoever listened before: a clean end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     config = uvicorn.Config(
@@ -73,7 +75,10 @@ def _listen(host: str, port: int) -> socket.socket:
         )
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise click.ClickException(f"cannot listen on {host} port {port}: {reason}") from error
+        raise click.ClickException(
+            f"cannot listen on {host} port {port}: {reason}; stop what listens there,"
+            " or take another with --port"
+        ) from error
 
 
 def _url(host: str, port: int) -> str:
@@ -88,12 +93,15 @@ def _make_demo_key(database: Database) -> str:
     return create_key(database, "demo", opening_micros=opening_micros, now_ms=now_ms).secret
 
 
-def _welcome(secret: str, url: str, catalogue: Catalogue) -> str:
+def _welcome(database: Database, url: str, catalogue: Catalogue) -> str:
+    if list_keys(database.reader):
+        return "there are keys already, shown only once; a new one: loupette keys create demo"
+    secret = _make_demo_key(database)
     lines = [f"demo key, with ¥{_DEMO_YUAN}, shown only now: {secret}"]
     for type_id, served in catalogue.types.items():
         lines += [
             f"\n{served.spec.name} {served.spec.name_en}:",
-            f"curl -s {url}/types/{type_id}/sample | curl -s -H 'X-API-Key: {secret}'"
+            f"curl -sS {url}/types/{type_id}/sample | curl -sS -H 'X-API-Key: {secret}'"
             f" -F type={type_id} -F image=@- {url}/api/v1/captcha.php",
         ]
     return "\n".join(lines) + "\n"

@@ -197,9 +197,13 @@ def _by_id(connection: sqlite3.Connection, key_id: int | None) -> KeyRecord:
 
 
 def _one_active(connection: sqlite3.Connection, which: str) -> KeyRecord:
+    which = which[:_PREFIX_LENGTH] if which.startswith("ak_") else which  # a whole key, pasted
     found = [KeyRecord(*row) for row in connection.execute(_ACTIVE, (which,))]
     if not found:
-        raise StoreError(f"no active key has the prefix or name {which!r}; list the keys to see")
+        raise StoreError(
+            f"no active key has the prefix or label {which!r}; see `loupette keys list`"
+            " (all keys of an account: `loupette keys disable --account NAME`)"
+        )
     if len(found) > 1:
         prefixes = ", ".join(key.prefix for key in found)
         raise StoreError(f"{len(found)} active keys are called {which!r}; use a prefix: {prefixes}")
