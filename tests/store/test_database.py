@@ -100,6 +100,8 @@ def test_close_folds_the_wal_into_the_file(path: Path) -> None:
 def test_closing_twice_is_harmless(path: Path) -> None:
     with Database.open(path, exclusive=True) as db:
         db.close()
+    with pytest.raises(StoreError):
+        db.write(lambda connection: 1)
 
 
 def test_missing_folder_is_named(tmp_path: Path) -> None:
@@ -181,7 +183,8 @@ def test_reading_alone_refuses_a_file_that_is_no_database(path: Path) -> None:
 
 def test_server_starts_after_the_one_before_was_closed(path: Path) -> None:
     Database.open(path, exclusive=True).close()
-    Database.open(path, exclusive=True).close()
+    with Database.open(path, exclusive=True) as db:
+        assert db.write(lambda connection: 1) == 1
 
 
 def test_command_does_not_take_the_place_of_a_server(path: Path) -> None:

@@ -91,7 +91,12 @@ def test_purge_goes_on_after_its_first_thousand(
     assert purge(db, now_ms=now_ms + DAY_MS + 1) == 0
 
 
-def test_purged_key_may_be_used_again(db: Database, make_log: MakeLog, now_ms: int) -> None:
+def test_purged_key_may_be_used_again(
+    db: Database, key: KeyRecord, make_log: MakeLog, now_ms: int
+) -> None:
     store(db, "again", make_log(outcome="no_gap"))
     purge(db, now_ms=now_ms + DAY_MS + 1)
-    store(db, "again", make_log(outcome="no_gap"))
+    store(db, "again", make_log(outcome="no_gap"), b"another")
+    found = find(db.reader, key.account_id, "again")
+    assert found is not None
+    assert found.reply == b"another"

@@ -79,7 +79,8 @@ def test_hold_of_one_account_does_not_touch_another(
 def test_hold_of_nothing_passes_without_a_balance(
     db: Database, ledger: Ledger, now_ms: int
 ) -> None:
-    ledger.hold(create_key(db, "poor", now_ms=now_ms).record.account_id, 0)
+    account_id = create_key(db, "poor", now_ms=now_ms).record.account_id
+    assert ledger.hold(account_id, 0).amount_micros == 0
 
 
 def test_negative_hold_is_a_mistake(ledger: Ledger, key: KeyRecord) -> None:

@@ -155,4 +155,4 @@ def test_refunded_money_can_be_held_again(
     ledger: Ledger, key: KeyRecord, send: Send, charged: LogEntry
 ) -> None:
     send(charged.id)
-    ledger.hold(key.account_id, 1_000_000)
+    assert ledger.hold(key.account_id, 1_000_000).amount_micros == 1_000_000
