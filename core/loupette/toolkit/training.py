@@ -11,7 +11,7 @@ counts in steps, so a stopped run goes on from its checkpoint as if nothing had 
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -80,7 +80,10 @@ def build_model(symbols: int, height: int, width: int) -> keras.Model:
     """The recogniser: plain 3x3 convolutions, then a 1-pixel-high head over 40 time steps.
 
     No normalisation in the trunk: it more than halves the speed on a CPU and the model trains
-    without. Batch normalisation in the head only, where it costs nothing.
+    without. Batch normalisation in the head only, where it costs nothing. The head sees 27 steps
+    around each, and the mean of all: a letter is often told by its neighbours' case and font.
+
+    Every layer has a name, by which weights are kept: so a model can grow and keep what it knows.
 
     Args:
         symbols: size of the alphabet, without the blank.
@@ -91,34 +94,58 @@ def build_model(symbols: int, height: int, width: int) -> keras.Model:
         A model from float32 (batch, height, width, 3), 0..255, to float32 logits
         (batch, width / 4, symbols + 1), the blank last.
     """
+    layers = keras.layers
     picture = keras.Input((height, width, 3), name="picture")
-    x = keras.layers.Rescaling(-1 / 128, offset=1.0)(picture)  # paper is about -1, ink about +1
-    x = _conv(x, 24)
-    x = keras.layers.MaxPooling2D(2)(x)
-    x = _conv(_conv(x, 48), 48)
-    x = keras.layers.MaxPooling2D(2)(x)
-    x = _conv(_conv(x, 96), 96)
-    x = keras.layers.MaxPooling2D((2, 1))(x)
-    x = _conv(x, 128)
-    x = keras.layers.MaxPooling2D((2, 1))(x)
-    rows = height // 16
-    x = keras.layers.ZeroPadding2D((0, 1))(x)
-    x = _conv(x, 192, size=(rows, 3), padding="valid")
-    for _ in range(2):
-        y = keras.layers.BatchNormalization()(x)
-        y = _conv(y, 192, size=(1, 5))
-        x = keras.layers.Add()([x, y])
-    x = keras.layers.BatchNormalization()(x)
-    x = keras.layers.Reshape((width // 4, 192))(x)
-    logits = keras.layers.Dense(symbols + 1, dtype="float32", name=f"symbols_{symbols}")(x)
+    # Paper is about -1, ink about +1.
+    x = layers.Rescaling(-1 / 128, offset=1.0, name="scale")(picture)
+    x = _conv(x, 24, "conv1")
+    x = layers.MaxPooling2D(2, name="pool1")(x)
+    x = _conv(_conv(x, 48, "conv2a"), 48, "conv2b")
+    x = layers.MaxPooling2D(2, name="pool2")(x)
+    x = _conv(_conv(x, 96, "conv3a"), 96, "conv3b")
+    x = layers.MaxPooling2D((2, 1), name="pool3")(x)
+    x = _conv(x, 128, "conv4a")
+    x = layers.Add(name="add4")([x, _conv(x, 128, "conv4b", gain=_QUIET)])
+    x = layers.MaxPooling2D((2, 1), name="pool4")(x)
+    x = layers.ZeroPadding2D((0, 1), name="pad")(x)
+    x = _conv(x, HEAD, "collapse", size=(height // 16, 3), padding="valid")
+    for number in range(1, BLOCKS + 1):
+        y = layers.BatchNormalization(name=f"norm{number}")(x)
+        y = _conv(y, HEAD, f"mix{number}", size=(1, 5), gain=1.0 if number < 3 else _QUIET)
+        x = layers.Add(name=f"add_mix{number}")([x, y])
+        if number == BLOCKS // 2:
+            mean = layers.GlobalAveragePooling2D(keepdims=True, name="mean")(x)
+            whole = _conv(mean, HEAD, "whole", size=(1, 1), gain=_QUIET)
+            x = layers.Add(name="add_whole")([x, whole])
+    x = layers.BatchNormalization(name="norm_out")(x)
+    x = layers.Reshape((width // 4, HEAD), name="steps")(x)
+    logits = layers.Dense(symbols + 1, dtype="float32", name="symbols")(x)
     return keras.Model(picture, logits)
 
 
+HEAD = 192
+"""Channels of the head."""
+
+BLOCKS = 6
+"""Convolutions along the line in the head."""
+
+_QUIET = 0.05
+"""Share of the usual spread that side branches begin with: at first they hardly change what the
+trunk says, so that branches can be added to a trained model."""
+
+
 def _conv(
-    x: keras.KerasTensor, filters: int, *, size: tuple[int, int] = (3, 3), padding: str = "same"
+    x: keras.KerasTensor,
+    filters: int,
+    name: str,
+    *,
+    size: tuple[int, int] = (3, 3),
+    padding: str = "same",
+    gain: float = 1.0,
 ) -> keras.KerasTensor:
+    spread = keras.initializers.VarianceScaling(2.0 * gain**2, "fan_in", "truncated_normal")
     layer = keras.layers.Conv2D(
-        filters, size, padding=padding, activation="relu", kernel_initializer="he_normal"
+        filters, size, padding=padding, activation="relu", kernel_initializer=spread, name=name
     )
     return layer(x)
 
@@ -245,8 +272,11 @@ class Trainer:
 
     def arrays(self) -> dict[str, npt.NDArray[np.float32]]:
         """Everything a checkpoint holds, by name."""
-        named = {f"model/{i:03d}": v.numpy() for i, v in enumerate(self.model.variables)}
-        named |= {f"average/{i:03d}": v.numpy() for i, v in enumerate(self.average)}
+        named = {f"model/{v.path}": v.numpy() for v in self.model.variables}
+        named |= {
+            f"average/{v.path}": average.numpy()
+            for v, average in zip(self.model.trainable_variables, self.average, strict=True)
+        }
         named |= {f"optimizer/{i:03d}": v.numpy() for i, v in enumerate(self.optimizer.variables)}
         return named
 
@@ -260,17 +290,13 @@ class Trainer:
     def restore(self, path: Path) -> None:
         """Go on from a checkpoint."""
         saved = np.load(path)
-        for name, group in self._groups().items():
-            for i, variable in enumerate(group):
-                variable.assign(saved[f"{name}/{i:03d}"])
+        for variable in self.model.variables:
+            variable.assign(saved[f"model/{variable.path}"])
+        for variable, average in zip(self.model.trainable_variables, self.average, strict=True):
+            average.assign(saved[f"average/{variable.path}"])
+        for i, variable in enumerate(self.optimizer.variables):
+            variable.assign(saved[f"optimizer/{i:03d}"])
         self.step, self.seconds = int(saved["state"][0]), float(saved["state"][1])
-
-    def _groups(self) -> dict[str, Sequence[tf.Variable]]:
-        return {
-            "model": self.model.variables,
-            "average": self.average,
-            "optimizer": self.optimizer.variables,
-        }
 
     def start_from(self, path: Path) -> None:
         """Take the weights of another model (``.weights.npz`` or a checkpoint) where shapes agree.
@@ -312,28 +338,29 @@ class Trainer:
 
 
 def load_weights(model: keras.Model, path: Path) -> None:
-    """Fill a model from a checkpoint (its averaged weights) where the shapes agree."""
+    """Fill a model from a checkpoint, by layer name, where the shapes agree.
+
+    Averaged weights are taken where there are any. Layers that the file does not know stay as they
+    were drawn.
+    """
     saved = np.load(path)
-    trainable = {id(v): i for i, v in enumerate(model.trainable_variables)}
-    for i, variable in enumerate(model.variables):
-        mean = trainable.get(id(variable))
-        value = saved[f"model/{i:03d}"] if mean is None else saved[f"average/{mean:03d}"]
-        if value.shape == tuple(variable.shape):
-            variable.assign(value)
+    for variable in model.variables:
+        names = (f"average/{variable.path}", f"model/{variable.path}")
+        name = next((name for name in names if name in saved), None)
+        if name is not None and saved[name].shape == tuple(variable.shape):
+            variable.assign(saved[name])
 
 
 def save_weights(trainer: Trainer, path: Path) -> None:
     """Write what `load_weights` reads, as float16: small enough to keep and to start from."""
-    trained = {id(v) for v in trainer.model.trainable_variables}
-    named = {
-        f"model/{i:03d}": variable.numpy().astype(np.float16)
-        for i, variable in enumerate(trainer.model.variables)
-        if id(variable) not in trained
+    arrays = trainer.arrays()
+    kept = {
+        name: value.astype(np.float16)
+        for name, value in arrays.items()
+        if name.startswith("average/")
+        or (name.startswith("model/") and name.replace("model/", "average/") not in arrays)
     }
-    named |= {
-        f"average/{i:03d}": v.numpy().astype(np.float16) for i, v in enumerate(trainer.average)
-    }
-    np.savez_compressed(path, **named)
+    np.savez_compressed(path, **kept)  # type: ignore[arg-type]
 
 
 def read_plan(folder: Path) -> Plan:
