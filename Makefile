@@ -27,8 +27,8 @@ format: .venv/developed
 docs: .venv/developed  ## write the generated parts of the docs anew
 	$(BIN)/cog -r README.md docs/*.md
 
-bench-accuracy: .venv/developed  ## make bench-accuracy DATA=folder [JSON=file]: labelled images over HTTP
-	$(BIN)/python bench/accuracy.py $(DATA) $(if $(JSON),--json $(JSON))
+bench-accuracy: .venv/developed  ## DATA=folder [CHARSET=1] [JSON=file]: labelled images over HTTP
+	$(BIN)/python bench/accuracy.py $(DATA) $(if $(CHARSET),--charset) $(if $(JSON),--json $(JSON))
 
 assets: .venv/developed  ## fonts and photos to draw training pictures with, into data/assets
 	$(BIN)/python plugins/alnum/training/fetch_assets.py

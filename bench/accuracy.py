@@ -1,9 +1,14 @@
 """Accuracy of the served endpoint on labelled folders, source by source.
 
-``python bench/accuracy.py DATA [--limit N] [--json FILE]`` starts a server of its own on loopback,
-posts every image of ``DATA/text/*`` and ``DATA/slider/*`` as a caller would, and compares with each
-folder's ``labels.csv``. Columns of text: ``file,answer[,expression]`` (an expression: arithmetic,
-compared by value); of slider: ``file,x,y,w,h[,piece_file][,piece_x][,decoys]``. No option is given.
+``python bench/accuracy.py DATA [--charset] [--limit N] [--json FILE]`` starts a server of its
+own on loopback, posts every image of ``DATA/text/*`` and ``DATA/slider/*`` as a caller would, and
+compares with each folder's ``labels.csv``. Columns of text: ``file,answer[,expression]`` (an
+expression: arithmetic, compared by value); of slider:
+``file,x,y,w,h[,piece_file][,piece_x][,decoys]``.
+
+Every reading is asked for (``min_confidence`` 0) and counts as right or wrong; "answered" and
+"precision" are those at the type's own threshold in registry.toml, from the same replies. With
+``--charset`` plain texts are posted a second time with the characters of their source as an option.
 """
 
 import argparse
@@ -17,10 +22,10 @@ import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -29,11 +34,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from loupette.toolkit.metrics import wilson
 from smoke import LOUPETTE, free_port, wait_until_ready
 
 SLIDER, ARITH, ALNUM = 10200, 50100, 50200
 NEAR_PX, FAR_PX = 3, 5
 WITH_PIECE = " + image2"
+REFUSED = -1.0
 
 
 @dataclass(frozen=True)
@@ -43,14 +50,15 @@ class Case:
     type_id: int
     image: Path
     image2: Path | None
+    truth: str
     judge: Callable[[str], tuple[bool, bool]]
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back; `hits` are both False for a refusal."""
+    """What came back; for a refusal `hits` are both False and the confidence is below any other."""
 
-    answered: bool
+    confidence: float
     hits: tuple[bool, bool]
     ms: float
 
@@ -60,8 +68,10 @@ class Score:
     """One source. Strict and lenient are: exact and case-insensitive; within 3 px and 5 px.
 
     Attributes:
-        low, high: 95 % Wilson interval of `lenient` (Wilson 1927).
-        precision: lenient hits among those answered.
+        low, high: 95 % Wilson interval of `lenient`.
+        answered: share at or above the type's threshold.
+        precision: lenient hits among those answered; None if there are none.
+        charset: the same pictures with the characters of the source given.
     """
 
     type_id: int
@@ -72,8 +82,9 @@ class Score:
     low: float
     high: float
     answered: float
-    precision: float
+    precision: float | None
     median_ms: float
+    charset: "Score | None" = None
 
 
 def main() -> None:
@@ -81,6 +92,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--limit", type=int, help="images per source")
+    parser.add_argument(
+        "--charset", action="store_true", help="plain texts again, with their source's characters"
+    )
     parser.add_argument(
         "--json", type=Path, help="write the scores, with date and command, here too"
     )
@@ -90,13 +104,23 @@ def main() -> None:
         sys.exit(f"no labels.csv under {arguments.data}/text/* or {arguments.data}/slider/*")
     scores = []
     with serve() as (url, key), ThreadPoolExecutor(2) as threads:
+        thresholds = read_thresholds(url)
+
+        def measure(name: str, cases: list[Case], **options: object) -> Score:
+            options = {"min_confidence": 0, **options}
+            replies = list(threads.map(lambda case: post(url, key, case, options), cases))
+            return summarise(name, cases[0].type_id, replies, thresholds[cases[0].type_id])
+
         for name, cases in track(sources, description="sources"):
             chosen = cases[: arguments.limit]
-            replies = list(threads.map(lambda case: post(url, key, case), chosen))
-            scores.append(summarise(name, chosen[0].type_id, replies))
+            score = measure(name, chosen)
+            if arguments.charset and score.type_id == ALNUM:
+                again = measure(name, chosen, charset=characters(cases))
+                score = replace(score, charset=again)
+            scores.append(score)
     print_scores(scores)
     if arguments.json:
-        write_scores(scores, arguments.json)
+        write_scores(scores, thresholds, arguments)
 
 
 def find_sources(data: Path) -> Iterator[tuple[str, list[Case]]]:
@@ -129,7 +153,12 @@ def _text_case(folder: Path, row: dict[str, str]) -> Case:
         def judge(result: str) -> tuple[bool, bool]:
             return (result == truth, result.casefold() == truth.casefold())
 
-    return Case(ARITH if "expression" in row else ALNUM, folder / row["file"], None, judge)
+    return Case(ARITH if "expression" in row else ALNUM, folder / row["file"], None, truth, judge)
+
+
+def characters(cases: Sequence[Case]) -> str:
+    """All that occur in the answers of a source: what its owner would know."""
+    return "".join(sorted({char for case in cases for char in case.truth}))
 
 
 def _same_value(result: str, truth: str) -> bool:
@@ -147,7 +176,7 @@ def _slider_case(folder: Path, row: dict[str, str], *, piece: bool) -> Case:
         return (error_px <= NEAR_PX, error_px <= FAR_PX)
 
     second = folder / row["piece_file"] if piece else None
-    return Case(SLIDER, folder / row["file"], second, judge)
+    return Case(SLIDER, folder / row["file"], second, row["x"], judge)
 
 
 @contextmanager
@@ -164,19 +193,32 @@ def serve() -> Iterator[tuple[str, str]]:
         server = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
         try:
             wait_until_ready(f"http://127.0.0.1:{port}")
-            yield f"http://127.0.0.1:{port}/api/v1/captcha.php", json.loads(made.stdout)["key"]
+            yield f"http://127.0.0.1:{port}", json.loads(made.stdout)["key"]
         finally:
             server.terminate()
             server.wait()
 
 
-def post(url: str, key: str, case: Case) -> Reply:
+def read_thresholds(url: str) -> dict[int, float]:
+    """Each type's own ``min_confidence``, as the server tells it."""
+    with urllib.request.urlopen(f"{url}/types") as reply:
+        types = json.load(reply)["data"]["types"]
+    return {entry["type"]: entry["min_confidence"] for entry in types}
+
+
+def post(url: str, key: str, case: Case, options: dict[str, object]) -> Reply:
     """Post one image; anything but an answer or a refusal is a fault of the bench."""
-    fields: dict[str, object] = {"type": case.type_id, "image": _base64(case.image)}
+    fields: dict[str, object] = {
+        "type": case.type_id,
+        "image": _base64(case.image),
+        "options": options,
+    }
     if case.image2:
         fields["image2"] = _base64(case.image2)
     headers = {"Content-Type": "application/json", "X-API-Key": key}
-    request = urllib.request.Request(url, json.dumps(fields).encode(), headers)
+    request = urllib.request.Request(
+        f"{url}/api/v1/captcha.php", json.dumps(fields).encode(), headers
+    )
     started_s = time.perf_counter()
     try:
         with urllib.request.urlopen(request) as reply:
@@ -187,54 +229,47 @@ def post(url: str, key: str, case: Case) -> Reply:
             raise RuntimeError(f"{case.image}: {body}") from error
     ms = (time.perf_counter() - started_s) * 1000
     if body["code"] != 200:
-        return Reply(False, (False, False), ms)
-    return Reply(True, case.judge(body["data"]["result"]), ms)
+        return Reply(REFUSED, (False, False), ms)
+    data = body["data"]
+    return Reply(data["detail"]["confidence"], case.judge(data["result"]), ms)
 
 
 def _base64(path: Path) -> str:
     return b64encode(path.read_bytes()).decode()
 
 
-def summarise(source: str, type_id: int, replies: list[Reply]) -> Score:
+def summarise(source: str, type_id: int, replies: list[Reply], threshold: float) -> Score:
     """Shares over one source."""
     n = len(replies)
-    answered = sum(reply.answered for reply in replies)
-    strict = sum(reply.hits[0] for reply in replies)
+    answered = [reply for reply in replies if reply.confidence >= threshold]
     lenient = sum(reply.hits[1] for reply in replies)
     low, high = wilson(lenient, n)
     return Score(
         type_id,
         source,
         n,
-        strict / n,
+        sum(reply.hits[0] for reply in replies) / n,
         lenient / n,
         low,
         high,
-        answered / n,
-        lenient / answered if answered else 0.0,
+        len(answered) / n,
+        sum(reply.hits[1] for reply in answered) / len(answered) if answered else None,
         statistics.median(reply.ms for reply in replies),
     )
 
 
-def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927)."""
-    share = hits / n
-    middle = share + z * z / (2 * n)
-    spread = z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
-    return (middle - spread) / (1 + z * z / n), (middle + spread) / (1 + z * z / n)
-
-
-def write_scores(scores: list[Score], path: Path) -> None:
-    """What the documents quote: the scores, the day and the command."""
+def write_scores(
+    scores: list[Score], thresholds: dict[int, float], arguments: argparse.Namespace
+) -> None:
+    """What the documents quote: the scores, the day, the thresholds and the command."""
     measured = {
         "date": datetime.now(UTC).date().isoformat(),
-        "command": "make bench-accuracy DATA=folder",
-        "scores": [
-            {name: round(v, 4) if isinstance(v, float) else v for name, v in asdict(score).items()}
-            for score in scores
-        ],
+        "command": "make bench-accuracy DATA=folder" + " CHARSET=1" * arguments.charset,
+        "thresholds": thresholds,
+        "scores": [asdict(score) for score in scores],
     }
-    path.write_text(json.dumps(measured, indent=1) + "\n")
+    rounded = json.loads(json.dumps(measured), parse_float=lambda text: round(float(text), 4))
+    arguments.json.write_text(json.dumps(rounded, indent=1) + "\n")
 
 
 def print_scores(scores: list[Score]) -> None:
@@ -249,16 +284,35 @@ def print_scores(scores: list[Score]) -> None:
         if not chosen:
             continue
         columns = ("source", "n", strict, lenient, "95 %", "answered", "precision", "median ms")
-        table = Table(*columns, title=title)
+        table = Table(*columns, *(["charset"] if chosen[0].charset else []), title=title)
         for score in chosen:
             interval = f"{score.low:.2f}-{score.high:.2f}"
-            table.add_row(score.source, str(score.n), *_shares(score), interval, *_rest(score))
+            table.add_row(score.source, *_cells([score], interval))
         table.add_section()
         for name, group in means_of(chosen).items():
-            strict_mean = statistics.mean(score.strict for score in group)
-            lenient_mean = statistics.mean(score.lenient for score in group)
-            table.add_row(name, "", f"{strict_mean:.3f}", f"{lenient_mean:.3f}", "", "", "", "")
-        Console(width=110).print(table)
+            table.add_row(name, *_cells(group, ""))
+        Console(width=120).print(table)
+
+
+def _cells(group: Sequence[Score], interval: str) -> list[str]:
+    """The columns after the name; means, where a group has more than one source."""
+    cells = [
+        str(sum(score.n for score in group)),
+        _mean([score.strict for score in group]),
+        _mean([score.lenient for score in group]),
+        interval,
+        _mean([score.answered for score in group]),
+        _mean([score.precision for score in group]),
+        f"{statistics.median(score.median_ms for score in group):.1f}",
+    ]
+    charset = [score.charset.lenient for score in group if score.charset]
+    return [*cells, _mean(charset)] if charset else cells
+
+
+def _mean(values: Sequence[float | None]) -> str:
+    """Over those that exist: a source that is never answered has no precision."""
+    known = [value for value in values if value is not None]
+    return f"{statistics.mean(known):.3f}" if known else "-"
 
 
 def means_of(scores: list[Score]) -> dict[str, list[Score]]:
@@ -266,14 +320,6 @@ def means_of(scores: list[Score]) -> dict[str, list[Score]]:
     alone = [score for score in scores if not score.source.endswith(WITH_PIECE)]
     paired = [score for score in scores if score.source.endswith(WITH_PIECE)]
     return {"mean": alone, f"mean{WITH_PIECE}": paired} if paired else {"mean": alone}
-
-
-def _shares(score: Score) -> tuple[str, str]:
-    return f"{score.strict:.3f}", f"{score.lenient:.3f}"
-
-
-def _rest(score: Score) -> tuple[str, str, str]:
-    return f"{score.answered:.2f}", f"{score.precision:.3f}", f"{score.median_ms:.1f}"
 
 
 if __name__ == "__main__":

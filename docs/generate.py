@@ -173,61 +173,82 @@ def capture_reply(type_id: int) -> None:
 
 
 MEASURED = ROOT / "bench" / "accuracy.json"
-"""Written by ``make bench-accuracy DATA=folder JSON=bench/accuracy.json``."""
+"""Written by ``make bench-accuracy DATA=folder CHARSET=1 JSON=bench/accuracy.json``."""
 
-_RIGHT = {10200: "within 5 px", 50100: "by value", 50200: "in any case"}
+_STRICT = {10200: "within 3 px", 50100: "exact", 50200: "exact"}
+_LENIENT = {10200: "within 5 px", 50100: "by value", 50200: "in any case"}
 
 
 def accuracy_means() -> str:
-    """Per type, the mean over all sources that were measured; a slider's piece is another input."""
+    """Per type, the mean over all sources measured; what is given besides is another question."""
     rows = []
     for type_id, scores in _scores_by_type().items():
         alone = [score for score in scores if "image2" not in score["source"]]
         paired = [score for score in scores if "image2" in score["source"]]
-        name = f"`{type_id}` {DOCUMENTED[type_id]}, {_RIGHT[type_id]}"
-        rows.append((name, *_means(alone)))
-        if paired:
-            rows.append((f"{name}, with `image2`", *_means(paired)))
+        told = [score["charset"] for score in scores if score.get("charset")]
+        name = f"`{type_id}` {DOCUMENTED[type_id]}, {_LENIENT[type_id]}"
+        groups = {"": alone, ", with `image2`": paired, ", with `charset`": told}
+        rows += [(name + given, *_means(group)) for given, group in groups.items() if group]
     head = ("type, right", "sources", "pictures", "right", "answered", "right of those answered")
     return table(head, rows)
 
 
 def _means(scores: list[dict[str, Any]]) -> tuple[int, int, str, str, str]:
     right, answered, precision = (
-        f"{fmean(score[name] for score in scores):.3f}"
+        _share(fmean(known) if known else None)
         for name in ("lenient", "answered", "precision")
+        for known in [[score[name] for score in scores if score[name] is not None]]
     )
     return len(scores), sum(score["n"] for score in scores), right, answered, precision
 
 
+def _share(value: float | None) -> str:
+    """A source that is never answered has no precision."""
+    return "–" if value is None else f"{value:.3f}"
+
+
 def accuracy_sources(type_id: int) -> str:
-    """Every source of a type, with the 95 % Wilson interval."""
+    """Every source of a type, with the 95 % Wilson interval; given characters, if measured."""
+    scores = _scores_by_type()[type_id]
+    told = any(score.get("charset") for score in scores)
+    right = (_STRICT[type_id], f"right ({_LENIENT[type_id]})", "95 %")
+    rest = ("answered", "right of those answered", "median ms")
     return table(
-        ("source", "pictures", f"right ({_RIGHT[type_id]})", "95 %", "answered", "median ms"),
+        ("source", "pictures", *right, *(["with `charset`"] if told else []), *rest),
         (
             (
                 score["source"],
                 score["n"],
-                f"{score['lenient']:.3f}",
+                _share(score["strict"]),
+                _share(score["lenient"]),
                 f"{score['low']:.2f}–{score['high']:.2f}",
+                *([_share(score["charset"]["lenient"])] if told else []),
                 f"{score['answered']:.2f}",
+                _share(score["precision"]),
                 f"{score['median_ms']:.0f}",
             )
-            for score in _scores_by_type()[type_id]
+            for score in scores
         ),
     )
 
 
 def accuracy_when() -> str:
-    """The day and the command of the figures."""
-    measured = json.loads(MEASURED.read_text(encoding="utf-8"))
-    return f"Measured {measured['date']} with `{measured['command']}`.\n"
+    """The day, the command and the thresholds of the figures."""
+    measured = _measured()
+    thresholds = measured.get("thresholds", {})
+    said = [f"{value:g} for `{type_id}`" for type_id, value in thresholds.items() if value]
+    answered = f" Answered from a confidence of {', '.join(said)}." if said else ""
+    return f"Measured {measured['date']} with `{measured['command']}`.{answered}\n"
+
+
+def _measured() -> dict[str, Any]:
+    measured: dict[str, Any] = json.loads(MEASURED.read_text(encoding="utf-8"))
+    return measured
 
 
 def _scores_by_type() -> dict[int, list[dict[str, Any]]]:
-    scores = json.loads(MEASURED.read_text(encoding="utf-8"))["scores"]
     by_type: dict[int, list[dict[str, Any]]] = {type_id: [] for type_id in DOCUMENTED}
-    for score in scores:
+    for score in _measured()["scores"]:
         by_type[score["type_id"]].append(score)
     return by_type
 

@@ -182,3 +182,47 @@ def draw_dots(installed: Path) -> bytes:
 )
 def test_generator_describes_each_field_of_the_plugin_api(kind: type) -> None:
     assert list(generate.attributes_of(kind)) == [field.name for field in fields(kind)]
+
+
+SCORE = {
+    "type_id": 50200,
+    "source": "plain",
+    "n": 10,
+    "strict": 0.1,
+    "lenient": 0.7,
+    "low": 0.4,
+    "high": 0.9,
+    "answered": 0.0,
+    "precision": None,
+    "median_ms": 12.3,
+}
+
+
+def measure(path: Path, *scores: object) -> Path:
+    """A file as `make bench-accuracy` writes it."""
+    measured = {
+        "date": "2026-01-02",
+        "command": "make",
+        "thresholds": {"50100": 0.0, "50200": 0.87},
+        "scores": scores,
+    }
+    path.write_text(json.dumps(measured))
+    return path
+
+
+def test_accuracy_tables_show_what_was_measured_with_charset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = SCORE | {"charset": SCORE | {"lenient": 0.8}}
+    monkeypatch.setattr(generate, "MEASURED", measure(tmp_path / "measured.json", told))
+    assert "| 0.700 | 0.40–0.90 | 0.800 |" in generate.accuracy_sources(50200)
+    assert "in any case, with `charset` | 1 | 10 | 0.800 |" in generate.accuracy_means()
+
+
+def test_accuracy_tables_have_no_empty_charset_column(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generate, "MEASURED", measure(tmp_path / "measured.json", SCORE))
+    assert "charset" not in generate.accuracy_sources(50200) + generate.accuracy_means()
+    assert generate.accuracy_sources(50200).endswith("| 0.00 | – | 12 |\n")
+    assert generate.accuracy_when().endswith("Answered from a confidence of 0.87 for `50200`.\n")
