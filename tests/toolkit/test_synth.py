@@ -1,6 +1,6 @@
 """Drawing is tested with the face that Pillow brings along: no font package is needed."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,11 @@ pytest.importorskip("cv2", reason="drawing needs the train extra")
 pytest.importorskip("fontTools", reason="drawing needs the train extra")
 
 from loupette.toolkit.ctc import Alphabet
-from loupette.toolkit.synth import Studio, draw_alnum, draw_style, write_sheet
+from loupette.toolkit.synth import Studio, Style, draw_alnum, draw_style, write_sheet
 from loupette.toolkit.synth.fonts import held_out
+from loupette.toolkit.synth.recipes import RECIPES, draw_look
 from loupette.toolkit.synth.shards import list_shards, read_labels, write_shard
-from loupette.toolkit.synth.style import BACKGROUNDS, FILLS, OVERLAYS, WARPS
+from loupette.toolkit.synth.style import BACKGROUNDS, FILLS, INKS, NEGATIVES, OVERLAYS, WARPS
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +60,7 @@ def test_every_fill_puts_ink_on_the_page(studio: Studio, fill: str, warp: str) -
         height=40,
         letter=0.6,
         jpeg=0,
+        crop=0,
     )
     picture = studio.draw(list("B8"), style)
     assert picture.dtype == np.uint8
@@ -86,8 +88,35 @@ def test_every_ground_goes_with_every_clutter(
 
 @pytest.mark.parametrize("warp", WARPS)
 def test_every_warp_keeps_the_size(studio: Studio, warp: str) -> None:
-    style = replace(draw_style(studio.rng, clean=1.0), warp=warp, height=50, letter=0.5)
+    style = replace(draw_style(studio.rng, clean=1.0), warp=warp, height=50, letter=0.5, crop=0)
     assert studio.draw(list("Xy7"), style).shape[0] == 50
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_draws_legible_pictures(studio: Studio, name: str) -> None:
+    for _ in range(3):
+        style = replace(draw_style(studio.rng, clean=1.0), recipe=name)
+        style = replace(style, **draw_look(studio.rng, RECIPES[name]))  # type: ignore[arg-type]
+        assert style.fill in (*FILLS, "mixed")
+        assert style.background in BACKGROUNDS
+        assert style.warp in WARPS
+        assert style.ink in INKS
+        assert style.negative in NEGATIVES
+        assert set(style.overlays) <= set(OVERLAYS)
+        assert style.height <= 150
+    assert studio.draw(list("7k"), replace(style, overlays=())).std() > 3
+
+
+def test_a_recipe_names_attributes_of_a_style_only() -> None:
+    known = {field.name for field in fields(Style)}
+    assert not {name for recipe in RECIPES.values() for name in recipe.look} - known
+
+
+def test_pictures_are_drawn_by_recipes_and_freely() -> None:
+    rng = np.random.default_rng(8)
+    names = [draw_style(rng).recipe for _ in range(600)]
+    assert 0.25 < names.count("free") / len(names) < 0.6
+    assert len(set(names)) > 0.8 * len(RECIPES)
 
 
 def test_styles_kept_for_validation_are_never_drawn_for_training() -> None:

@@ -18,7 +18,7 @@ from loupette.toolkit.synth import Studio, draw_alnum, write_sheet
 from loupette.toolkit.synth.shards import write_shard
 from loupette_alnum.model import ALPHABET, HEIGHT, WIDTH
 
-GENERATOR_VERSION = 4
+GENERATOR_VERSION = 5
 """Counts up when what is drawn changes; written into the model's card."""
 
 EMPTY = 0.025

@@ -24,9 +24,10 @@ from PIL import Image
 from texts import draw_sum, to_symbols
 
 from loupette.toolkit.synth import Studio, Style, draw_style, draw_text, write_sheet
+from loupette.toolkit.synth.clutter import draw_overlays
 from loupette.toolkit.synth.fonts import held_out
 from loupette.toolkit.synth.letters import Ink
-from loupette.toolkit.synth.scene import draw_overlays, wear
+from loupette.toolkit.synth.scene import wear
 from loupette.toolkit.synth.shards import write_shard
 from loupette_arith.expression import ExpressionError, evaluate, format_value
 from loupette_arith.grammar import DRAWN

@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from loupette.toolkit.synth import scene
+from loupette.toolkit.synth.clutter import draw_overlays
 from loupette.toolkit.synth.fonts import FontBook
 from loupette.toolkit.synth.letters import Ink, Layer, Placed, place_letter, render_letter, set_line
 from loupette.toolkit.synth.style import Style, draw_style
+from loupette.toolkit.synth.warps import warp
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -27,6 +30,10 @@ LEAST_CONTRAST = 42.0
 
 MOST_COVERED = 0.3
 """Share of the ink that clutter may hide or recolour."""
+
+
+MOST_CROWDED = 0.45
+"""Clutter within two pixels of the letters, over the ink of the letters."""
 
 
 class Illegible(LookupError):
@@ -90,7 +97,7 @@ class Studio:
         width = int(style.height * self.rng.uniform(1.2, 5))
         canvas = scene.draw_background(style, width, self.photos, self.rng)
         inks = scene.mix_inks(style, canvas, 3, self.rng)
-        scene.draw_overlays(canvas, style, inks, style.letter * style.height, self.rng)
+        draw_overlays(canvas, style, inks, style.letter * style.height, self.rng)
         return scene.wear(canvas, style, self.rng)
 
 
@@ -123,20 +130,20 @@ def draw_text(
     canvas = scene.draw_background(style, width, photos, rng)
     inks = scene.mix_inks(style, canvas, len(line), rng)
     if style.under:
-        scene.draw_overlays(canvas, style, inks, cap, rng)
+        draw_overlays(canvas, style, inks, cap, rng)
     layer = np.zeros((*canvas.shape[:2], 4), np.float32)
     _draw_line(layer, line, inks, style, span, rng)
     if not style.warp_all:
-        layer = np.asarray(scene.warp(layer, style, cap, rng), np.float32)
+        layer = np.asarray(warp(layer, style, cap, rng), np.float32)
     behind, canvas = canvas, _compose(canvas, layer, style.hard_edges)
     _require_contrast(behind, canvas, layer)
     if not style.under:
         before = canvas.copy()
-        scene.draw_overlays(canvas, style, inks, cap, rng)
+        draw_overlays(canvas, style, inks, cap, rng)
         _require_uncovered(before, canvas, layer)
     if style.warp_all:
-        canvas = np.asarray(scene.warp(canvas, style, cap, rng), np.uint8)
-    return scene.wear(canvas, style, rng)
+        canvas = np.asarray(warp(canvas, style, cap, rng), np.uint8)
+    return scene.wear(scene.finish(canvas, style, rng), style, rng)
 
 
 def _require_contrast(behind: Pixels, canvas: Pixels, layer: Layer) -> None:
@@ -155,6 +162,11 @@ def _require_uncovered(before: Pixels, canvas: Pixels, layer: Layer) -> None:
     change = np.abs(canvas[inked].astype(np.int16) - before[inked]).max(axis=1)
     if float((change > 40).mean()) > MOST_COVERED:
         raise Illegible("covered")
+    # Clutter in the ink's own colour changes no ink: what it adds beside the letters counts.
+    beside = cv2.dilate(inked.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool) & ~inked
+    added = np.abs(canvas[beside].astype(np.int16) - before[beside]).max(axis=1)
+    if float((added > 60).sum()) > MOST_CROWDED * float(inked.sum()):
+        raise Illegible("crowded")
 
 
 def _draw_line(
@@ -175,7 +187,8 @@ def _draw_line(
         start += cap * float(rng.uniform(-0.25, 0.25))
     free_y = max(0.0, height - 1.15 * cap)
     centre = height / 2 + free_y / 2 * float(rng.uniform(-0.7, 0.7)) * (rng.random() < 0.5)
-    lean = float(rng.uniform(-1, 1)) * style.shear
+    lean = float(rng.uniform(-1, 1)) * style.shear + style.lean * (1 if rng.random() < 0.8 else -1)
+    slope = float(rng.uniform(-1, 1)) * style.tilt
     on_baseline = rng.random() < 0.6
     for item, ink in zip(line, inks, strict=True):
         letter = render_letter(item, ink, style, rng)
@@ -187,6 +200,7 @@ def _draw_line(
         if on_baseline:  # the middle of the mask stands where its baseline puts it
             middle = item.glyph.mask.shape[0] / 2 - item.glyph.baseline
             y += (middle + item.glyph.cap / 2) * item.scale
+        y += slope * (x - width / 2)
         place_letter(layer, letter, item, style=style, lean=lean, at=(x, y), rng=rng)
 
 

@@ -138,15 +138,25 @@ def place_letter(
     turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     matrix = turned @ np.array([[scale_x, -shear * scale_y], [0, scale_y]])
     height, width = layer.shape[:2]
-    corners = matrix @ (np.array([[-1, 1, 1, -1], [-1, -1, 1, 1]]) * [[width / 2], [height / 2]])
+    frame = np.array([[-1, 1, 1, -1], [-1, -1, 1, 1]]) * [[width / 2], [height / 2]]
+    corners = matrix @ frame
+    if style.pull:
+        reach = 0.2 * style.pull * min(height * scale_y, width * scale_x)
+        corners = corners + rng.uniform(-reach, reach, (2, 4))
     left, top = np.floor(corners.min(axis=1) + at).astype(int)
     right, bottom = np.ceil(corners.max(axis=1) + at).astype(int)
     left, top = max(left, 0), max(top, 0)
     right, bottom = min(right, canvas.shape[1]), min(bottom, canvas.shape[0])
     if right <= left or bottom <= top:
         return
-    offset = np.array(at) - (left, top) - matrix @ (width / 2, height / 2)
-    moved = cv2.warpAffine(layer, np.column_stack((matrix, offset)), (right - left, bottom - top))
+    middle = np.array([[width / 2], [height / 2]])
+    source = (frame + middle).T.astype(np.float32)
+    target = (corners + np.array(at)[:, None] - [[left], [top]]).T.astype(np.float32)
+    size = (right - left, bottom - top)
+    if style.pull:
+        moved = cv2.warpPerspective(layer, cv2.getPerspectiveTransform(source, target), size)
+    else:
+        moved = cv2.warpAffine(layer, cv2.getAffineTransform(source[:3], target[:3]), size)
     part = canvas[top:bottom, left:right]
     part += moved - part * moved[..., 3:]
 
@@ -317,6 +327,69 @@ def _broken(mask: Layer, ink: Ink, rng: np.random.Generator, cap: float) -> Laye
     return _solid(mask * (worn > rng.uniform(0.2, 0.38)).astype(np.float32), ink, rng, cap)
 
 
+def _striped(mask: Layer, ink: Ink, rng: np.random.Generator, cap: float) -> Layer:
+    """Level or upright stripes of two inks, or of ink and paper."""
+    period, upright = max(3.0, cap * rng.uniform(0.1, 0.3)), rng.random() < 0.4
+    place = np.arange(mask.shape[1])[None] if upright else np.arange(mask.shape[0])[:, None]
+    stripes = ((place % period) < period * rng.uniform(0.4, 0.7)).astype(np.float32)
+    layer = _blank(mask)
+    if rng.random() < 0.6:
+        _paint(layer, mask, ink.second)
+    _paint(layer, mask * stripes, ink.main)
+    return layer
+
+
+def _stencil(mask: Layer, ink: Ink, rng: np.random.Generator, cap: float) -> Layer:
+    """One or two gaps right through the letter."""
+    cut = mask.copy()
+    rows, columns = np.indices(mask.shape)
+    for _ in range(int(rng.integers(1, 3))):
+        angle = rng.uniform(0, np.pi)
+        along = rows * np.sin(angle) + columns * np.cos(angle)
+        middle = along.mean() + cap * rng.uniform(-0.3, 0.3)
+        cut[np.abs(along - middle) < cap * rng.uniform(0.02, 0.05)] = 0
+    return _solid(cut, ink, rng, cap)
+
+
+def _matrix(mask: Layer, ink: Ink, rng: np.random.Generator, cap: float) -> Layer:
+    """The letter on a coarse grid of round or square dots."""
+    period = max(3, round(cap * rng.uniform(0.09, 0.14)))
+    down, right = -(-mask.shape[0] // period), -(-mask.shape[1] // period)
+    coarse = cv2.resize(mask, (right, down), interpolation=cv2.INTER_AREA) > 0.4
+    big = np.kron(coarse, np.ones((period, period)))[: mask.shape[0], : mask.shape[1]]
+    rows, columns = np.indices(mask.shape)
+    half = (period - 1) / 2
+    distance = np.hypot(rows % period - half, columns % period - half)
+    dots = distance < period * rng.uniform(0.4, 0.75)
+    return _solid((big * dots).astype(np.float32), ink, rng, cap)
+
+
+def _double(mask: Layer, ink: Ink, rng: np.random.Generator, cap: float) -> Layer:
+    """The letter twice, the second one paler and beside the first."""
+    layer = _blank(mask)
+    _paint(layer, _shift(mask, *_offset(rng, cap, 0.05, 0.16)), ink.second)
+    _paint(layer, mask * np.float32(rng.uniform(0.8, 1)), ink.main)
+    return layer
+
+
+def _soft(mask: Layer, ink: Ink, rng: np.random.Generator, cap: float) -> Layer:
+    """Edges that fade out, as of a spray or a lamp."""
+    layer = _blank(mask)
+    _paint(layer, cv2.GaussianBlur(mask, (0, 0), cap * rng.uniform(0.04, 0.09)), ink.main)
+    if rng.random() < 0.5:
+        _paint(layer, _grow(mask, -cap * 0.02), ink.main)
+    return layer
+
+
+def _sketch(mask: Layer, ink: Ink, rng: np.random.Generator, cap: float) -> Layer:
+    """The outline drawn two or three times by an unsteady hand."""
+    layer = _blank(mask)
+    edge = np.clip(mask - _grow(mask, -cap * 0.025), 0, 1)
+    for _ in range(int(rng.integers(2, 4))):
+        _paint(layer, _shift(edge, *rng.normal(0, cap * 0.025, 2)), ink.main)
+    return layer
+
+
 _FILL = {
     "solid": _solid,
     "bold": _bold,
@@ -333,4 +406,10 @@ _FILL = {
     "gradient": _gradient,
     "plate": _plate,
     "broken": _broken,
+    "striped": _striped,
+    "stencil": _stencil,
+    "matrix": _matrix,
+    "double": _double,
+    "soft": _soft,
+    "sketch": _sketch,
 }

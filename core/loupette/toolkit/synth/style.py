@@ -3,11 +3,12 @@
 A style is drawn before a pixel is: so it can be printed, kept for validation, or made by hand.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from loupette.toolkit.synth.fonts import held_out
+from loupette.toolkit.synth.recipes import RECIPES, draw_look
 
 FILLS = {
     "solid": 0.44,
@@ -25,6 +26,12 @@ FILLS = {
     "gradient": 0.04,
     "plate": 0.02,
     "broken": 0.03,
+    "striped": 0.01,
+    "stencil": 0.01,
+    "matrix": 0.01,
+    "double": 0.01,
+    "soft": 0.01,
+    "sketch": 0.01,
 }
 """How letters are filled, and how often."""
 
@@ -37,6 +44,12 @@ BACKGROUNDS = {
     "clouds": 0.05,
     "grain": 0.04,
     "photo": 0.04,
+    "tint": 0.03,
+    "tiles": 0.02,
+    "stripes": 0.01,
+    "checks": 0.01,
+    "mesh": 0.02,
+    "hatch": 0.02,
 }
 
 OVERLAYS = {
@@ -50,6 +63,21 @@ OVERLAYS = {
     "letters": 0.05,
     "cuts": 0.05,
     "webs": 0.04,
+    "arcs": 0.05,
+    "ovals": 0.05,
+    "dashes": 0.05,
+    "sine": 0.05,
+    "wedges": 0.03,
+    "zigzag": 0.03,
+    "through": 0.05,
+    "confetti": 0.03,
+    "blob": 0.02,
+    "spiral": 0.01,
+    "rings": 0.01,
+    "bars": 0.02,
+    "rays": 0.01,
+    "discs": 0.02,
+    "holes": 0.02,
 }
 
 WARPS = {
@@ -60,7 +88,23 @@ WARPS = {
     "lens": 0.06,
     "swirl": 0.03,
     "elastic": 0.12,
+    "rings": 0.02,
+    "bulge": 0.02,
+    "rows": 0.01,
+    "diffuse": 0.01,
+    "split": 0.01,
+    "arch": 0.02,
 }
+
+INKS = ("any", "black", "dark", "vivid")
+"""Which colours letters take: any that stands out, black, dark ones, or strong hues."""
+
+NEGATIVES = ("none", "parts", "checks")
+"""What of a finished picture is inverted: nothing, one or two stripes, every other square."""
+
+IN_RECIPE = 0.8
+"""Share of the pictures with clutter that a recipe draws; in the others every attribute is drawn
+for itself."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +144,14 @@ class Style:
         jpeg: quality, 0 for none.
         colours: palette size, 0 for full colour.
         grey: the picture is grey.
+        recipe: name of the family, or ``"free"``.
+        ink: one of `INKS`.
+        pull: 0..1, how far the corners of each letter are pulled out of place.
+        lean: common shear of all letters.
+        tilt: slope of the line of text, at most.
+        frame: a thin border is drawn.
+        negative: one of `NEGATIVES`.
+        crop: largest share of each side that is cut off at the end.
     """
 
     height: int
@@ -134,11 +186,20 @@ class Style:
     jpeg: int
     colours: int
     grey: bool
+    recipe: str = "free"
+    ink: str = "any"
+    pull: float = 0.0
+    lean: float = 0.0
+    tilt: float = 0.0
+    frame: bool = False
+    negative: str = "none"
+    crop: float = 0.0
 
     @property
     def kind(self) -> str:
         """The combination by which a style is held out for validation."""
-        return "+".join((self.fill, self.background, self.warp, *self.overlays))
+        parts = (self.recipe, self.fill, self.background, self.warp, *self.overlays)
+        return "+".join(parts[self.recipe == "free" :])
 
 
 def choose(rng: np.random.Generator, weights: dict[str, float]) -> str:
@@ -160,10 +221,20 @@ def draw_style(rng: np.random.Generator, *, held: bool = False, clean: float = 0
         clean: share of pictures without overlays and without strong distortion.
     """
     while True:
-        style = _draw(rng, float(rng.random()) < clean)
+        if float(rng.random()) < clean:
+            style = _draw(rng, True)
+        else:
+            style = _by_recipe(rng) if float(rng.random()) < IN_RECIPE else _draw(rng, False)
         # A plain picture is too common a kind to be withheld; it is in both.
         if style.overlays == () or held_out(style.kind, share=8) == held:
             return style
+
+
+def _by_recipe(rng: np.random.Generator) -> Style:
+    """A plain style with the look of one family."""
+    name = choose(rng, {name: recipe.weight for name, recipe in RECIPES.items()})
+    style = replace(_draw(rng, True), recipe=name)
+    return replace(style, **draw_look(rng, RECIPES[name]))  # type: ignore[arg-type]
 
 
 def _draw(rng: np.random.Generator, clean: bool) -> Style:
@@ -216,6 +287,13 @@ def _draw(rng: np.random.Generator, clean: bool) -> Style:
         jpeg=int(rng.integers(25, 96)) if chance(0.35) else 0,
         colours=int(rng.choice([4, 8, 16, 64])) if chance(0.06) else 0,
         grey=chance(0.22),
+        ink=INKS[int(rng.choice(4, p=[0.6, 0.15, 0.15, 0.1]))],
+        pull=between(0.1, 1.0) if chance(0.12) else 0.0,
+        lean=between(0.05, 0.5) if chance(0.1) else 0.0,
+        tilt=between(0.02, 0.25) if chance(0.1) else 0.0,
+        frame=chance(0.08),
+        negative=NEGATIVES[int(rng.choice(3, p=[0.96, 0.025, 0.015]))],
+        crop=between(0.01, 0.06) if chance(0.1) else 0.0,
     )
 
 
