@@ -1,7 +1,9 @@
-"""Training small CTC models on drawn pictures: model, data, loop, checkpoints, export.
+"""Training small CTC models on drawn pictures: model, data, loop, checkpoints.
 
-Needs the ``train`` extra (TensorFlow). One thread, bfloat16 where the processor has it. Everything
-counts in steps, so a stopped run goes on from its checkpoint as if nothing had happened::
+Needs the ``train`` extra. Keras 3 alone, so that the same code and the same checkpoints serve
+TensorFlow (the default) and, with ``KERAS_BACKEND=jax``, a GPU. On a processor one thread, and
+bfloat16 where it computes with it. Everything counts in steps, so a stopped run goes on from its
+checkpoint as if nothing had happened::
 
     run = Run(folder=Path("data/runs/alnum"), shards=Path("data/train/alnum/train"),
               held=Path("data/train/alnum/held"), alphabet=ALPHABET, height=48, width=160)
@@ -12,18 +14,23 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
+from tqdm import tqdm
 
 from loupette.toolkit.ctc import Alphabet, greedy
 from loupette.toolkit.synth.shards import list_shards, read_labels
 
 Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int8]]
+
+Tensor = Any
+"""A tensor of whatever backend Keras runs on; they share no type."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class Run:
         height: input height in pixels.
         width: input width in pixels.
         batch: pictures a step.
-        seed: initial weights, order and augmentation.
+        seed: initial weights, order and augmentation; a checkpoint brings its own state of them.
     """
 
     folder: Path
@@ -150,36 +157,74 @@ def _conv(
     return layer(x)
 
 
-def batches(folder: Path, size: int, rng: np.random.Generator) -> Iterator[Batch]:
+@dataclass
+class Place:
+    """How far `batches` has come, to go on from there.
+
+    Attributes:
+        used: name and modification time of the shards used since all were.
+        seed: of the order inside the last of them.
+        given: batches taken of it.
+    """
+
+    used: list[tuple[str, int]] = field(default_factory=list)
+    seed: int = 0
+    given: int = 0
+
+
+def batches(
+    folder: Path, size: int, rng: np.random.Generator, *, place: Place | None = None
+) -> Iterator[Batch]:
     """Batches without end: shard by shard in random order, shuffled inside.
 
     Args:
-        folder: of the shards.
+        folder: of the shards; one of fewer pictures than a batch gives some of them twice.
         size: pictures a batch.
         rng: source of the order.
+        place: where to begin, kept up to date; by default the beginning.
 
     Yields:
         uint8 (size, height, width, 3) and int8 (size, LONGEST).
     """
-    used: set[tuple[str, int]] = set()
+    place = Place() if place is None else place
+    path = _find_shard(folder, place)
     while True:
-        shards = list_shards(folder)
-        if not shards:
-            raise FileNotFoundError(f"no shards in {folder}: draw some with generate.py")
-        # A redrawn shard has a new modification time, hence counts as unused.
-        keys = [(path.name, path.stat().st_mtime_ns) for path in shards]
-        unused = [i for i, key in enumerate(keys) if key not in used]
-        if not unused:
-            used.clear()
-            continue
-        pick = int(rng.choice(unused))
-        used.add(keys[pick])
-        labels = read_labels(shards[pick])
-        images = np.load(shards[pick])
-        order = rng.permutation(min(len(labels), len(images)))
-        for start in range(0, len(order) - size + 1, size):
+        if path is None:
+            path = _open_shard(folder, place, rng)
+        images, labels = np.load(path), read_labels(path)
+        count = min(len(labels), len(images))
+        order = np.random.default_rng(place.seed).permutation(count)
+        order = np.resize(order, max(count, size))
+        for start in range(place.given * size, len(order) - size + 1, size):
             rows = order[start : start + size]
+            place.given += 1
             yield images[rows], labels[rows]
+        path = None
+
+
+def _shards(folder: Path) -> dict[tuple[str, int], Path]:
+    """The shards by what `Place` knows them by: a redrawn one has a new time, so counts as new."""
+    return {(path.name, path.stat().st_mtime_ns): path for path in list_shards(folder)}
+
+
+def _find_shard(folder: Path, place: Place) -> Path | None:
+    """The shard a place is in; None when there is none, or it was redrawn."""
+    return _shards(folder).get(place.used[-1]) if place.used else None
+
+
+def _open_shard(folder: Path, place: Place, rng: np.random.Generator) -> Path:
+    """Move a place to the beginning of a shard that was not used yet."""
+    shards = _shards(folder)
+    if not shards:
+        raise FileNotFoundError(f"no shards in {folder}: draw some with generate.py")
+    place.used = [key for key in place.used if key in shards]
+    unused = [key for key in shards if key not in place.used]
+    if not unused:
+        place.used, unused = [], list(shards)
+    key = unused[int(rng.integers(len(unused)))]
+    place.used.append(key)
+    place.seed, place.given = int(rng.integers(2**63)), 0
+    return shards[key]
 
 
 def augment(images: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
@@ -203,33 +248,57 @@ def augment(images: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDAr
     return changed
 
 
-def ctc_losses(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+def ctc_losses(logits: Tensor, labels: Tensor) -> Tensor:
     """Negative log-probability of each label.
 
     Args:
         logits: float32, (batch, steps, symbols + 1), the blank last.
-        labels: int32, (batch, longest), filled up with -1; a row of -1 is a picture without text.
+        labels: (batch, longest), filled up with -1; a row of -1 is a picture without text.
 
     Returns:
         float32, (batch,).
     """
-    empty = tf.reduce_all(labels < 0, axis=1)
-    # The kernel refuses empty labels: such rows get a stand-in, and their loss directly.
-    stand_in = tf.pad(
-        tf.zeros_like(labels[:, :1]), ((0, 0), (0, labels.shape[1] - 1)), constant_values=-1
-    )
-    filled = tf.where(empty[:, None], stand_in, labels)
-    where = tf.where(filled >= 0)
-    sparse = tf.SparseTensor(where, tf.gather_nd(filled, where), tf.shape(labels, tf.int64))
-    steps = tf.fill([tf.shape(logits)[0]], tf.shape(logits)[1])
-    # The compiled kernel (sparse labels, blank last) is faster than the dense one.
-    losses = tf.nn.ctc_loss(sparse, logits, None, steps, False, blank_index=-1)
-    nothing = -tf.reduce_sum(tf.nn.log_softmax(logits)[..., -1], axis=1)
-    return tf.where(empty, nothing, losses)
+    ops = keras.ops
+    labels = ops.cast(labels, "int32")
+    lengths = ops.sum(ops.cast(labels >= 0, "int32"), axis=1)
+    # Not every kernel takes empty labels: such rows get a stand-in, and their loss directly.
+    losses = _text_losses(logits, ops.maximum(labels, 0), ops.maximum(lengths, 1))
+    nothing = -ops.sum(ops.log_softmax(logits)[..., -1], axis=1)
+    return ops.where(lengths == 0, nothing, losses)
+
+
+def _text_losses(logits: Tensor, codes: Tensor, lengths: Tensor) -> Tensor:
+    """The losses of labels of at least one symbol; the only code that asks for the backend's own.
+
+    Keras gives TensorFlow dense labels, for which it has no compiled kernel on a processor: 18 ms
+    for a batch of 32 where sparse labels take 3 (2026-11-28), and a step takes 290.
+    """
+    ops = keras.ops
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        where = tf.where(tf.sequence_mask(lengths, tf.shape(codes)[1]))
+        shape = tf.shape(codes, tf.int64)
+        sparse = tf.SparseTensor(where, tf.gather_nd(codes, where), shape)
+        steps = tf.fill(tf.shape(lengths), tf.shape(logits)[1])
+        return tf.nn.ctc_loss(sparse, logits, None, steps, logits_time_major=False, blank_index=-1)
+    steps = ops.full_like(lengths, logits.shape[1])
+    return ops.ctc_loss(codes, logits, lengths, steps, mask_index=logits.shape[2] - 1)
+
+
+class _CtcLoss(keras.losses.Loss):  # type: ignore[misc]  # Keras has no types
+    """Mean of `ctc_losses`, as Keras compiles it."""
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        return ctc_losses(y_pred, y_true)
+
+
+_AVERAGE_EVERY = 4
+"""Steps between two updates of the averaged weights, which cost 2 % of a step each."""
 
 
 class Trainer:
-    """A model with its optimiser, averaged weights and counters.
+    """A model with its optimiser, averaged weights, random source and counters.
 
     Args:
         run: what to train.
@@ -237,54 +306,53 @@ class Trainer:
 
     def __init__(self, run: Run) -> None:
         keras.utils.set_random_seed(run.seed)
-        keras.mixed_precision.set_global_policy("mixed_bfloat16")
+        keras.config.set_dtype_policy(_fast_policy())
         self.run = run
         self.model = build_model(len(run.alphabet.symbols), run.height, run.width)
         self.optimizer = keras.optimizers.AdamW(1e-3, weight_decay=1e-4, clipnorm=5.0)
         self.optimizer.build(self.model.trainable_variables)
-        self.average = [tf.Variable(v.value) for v in self.model.trainable_variables]
+        # XLA has no kernel for TensorFlow's CTC loss.
+        compiled = keras.config.backend() != "tensorflow"
+        self.model.compile(self.optimizer, _CtcLoss(), jit_compile=compiled)
+        self.average = [v.numpy().copy() for v in self.model.trainable_variables]
+        self.rng = np.random.default_rng(run.seed)
+        self.place = Place()
         self.step = 0
         self.seconds = 0.0
-        self._update = tf.function(self._one_step)
-        self._predict = tf.function(lambda x: self.model(x, training=False))
-
-    def _one_step(self, images: tf.Tensor, labels: tf.Tensor, decay: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            logits = self.model(tf.cast(images, tf.float32), training=True)
-            loss = tf.reduce_mean(ctc_losses(logits, tf.cast(labels, tf.int32)))
-        variables = self.model.trainable_variables
-        self.optimizer.apply_gradients(
-            zip(tape.gradient(loss, [v.value for v in variables]), variables, strict=True)
-        )
-        for average, variable in zip(self.average, variables, strict=True):
-            average.assign(decay * average + (1 - decay) * tf.cast(variable.value, tf.float32))
-        return loss
 
     def learn(self, batch: Batch, rate: float) -> float:
         """One step; returns the loss."""
-        self.optimizer.learning_rate.assign(rate)
-        decay = min(0.999, (1 + self.step) / (10 + self.step))
-        loss = self._update(
-            tf.constant(batch[0]), tf.constant(batch[1]), tf.constant(decay, tf.float32)
-        )
+        self.optimizer.learning_rate = rate
+        loss = self.model.train_on_batch(*batch)
+        if self.step % _AVERAGE_EVERY == 0:
+            # Not Keras' own, which has no warm-up: it hangs on the first weights for long.
+            share = 1 - min(0.999, (1 + self.step) / (10 + self.step)) ** _AVERAGE_EVERY
+            for average, variable in zip(self.average, self.model.trainable_variables, strict=True):
+                average += share * (variable.numpy() - average)
         self.step += 1
         return float(loss)
 
     def arrays(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Everything a checkpoint holds, by name."""
+        """Weights, averaged weights and the optimiser's state, by name."""
         named = {f"model/{v.path}": v.numpy() for v in self.model.variables}
         named |= {
-            f"average/{v.path}": average.numpy()
+            f"average/{v.path}": average
             for v, average in zip(self.model.trainable_variables, self.average, strict=True)
         }
         named |= {f"optimizer/{i:03d}": v.numpy() for i, v in enumerate(self.optimizer.variables)}
         return named
 
+    def progress(self) -> dict[str, Any]:
+        """What follows from the seed and the steps so far: JSON."""
+        state = self.rng.bit_generator.state
+        return {"seed": self.run.seed, "random": state, "place": asdict(self.place)}
+
     def save(self, path: Path) -> None:
         """Write a checkpoint; the file changes only when the new one is complete."""
         state = np.array([self.step, self.seconds], np.float64)
         scratch = path.with_suffix(".scratch.npz")
-        np.savez(scratch, state=state, **self.arrays())  # type: ignore[arg-type]
+        progress = np.array(json.dumps(self.progress()))
+        np.savez(scratch, state=state, progress=progress, **self.arrays())  # type: ignore[arg-type]
         os.replace(scratch, path)
 
     def restore(self, path: Path) -> None:
@@ -292,11 +360,17 @@ class Trainer:
         saved = np.load(path)
         for variable in self.model.variables:
             variable.assign(saved[f"model/{variable.path}"])
-        for variable, average in zip(self.model.trainable_variables, self.average, strict=True):
-            average.assign(saved[f"average/{variable.path}"])
+        self.average = [saved[f"average/{v.path}"] for v in self.model.trainable_variables]
         for i, variable in enumerate(self.optimizer.variables):
             variable.assign(saved[f"optimizer/{i:03d}"])
         self.step, self.seconds = int(saved["state"][0]), float(saved["state"][1])
+        if "progress" in saved:
+            progress = json.loads(str(saved["progress"]))
+            self.rng.bit_generator.state = progress["random"]
+            place = progress["place"]
+            self.place = Place(**{**place, "used": [(n, t) for n, t in place["used"]]})
+        else:  # written by a version that counted steps only
+            self.rng = np.random.default_rng((self.run.seed, self.step))
 
     def start_from(self, path: Path) -> None:
         """Take the weights of another model (``.weights.npz`` or a checkpoint) where shapes agree.
@@ -304,37 +378,56 @@ class Trainer:
         The last layer of another alphabet has another shape, and stays as it was drawn.
         """
         load_weights(self.model, path)
-        for average, variable in zip(self.average, self.model.trainable_variables, strict=True):
-            average.assign(variable.value)
+        self.average = [v.numpy().copy() for v in self.model.trainable_variables]
 
-    def averaged(self) -> keras.Model:
-        """A float32 model with the averaged weights."""
-        keras.mixed_precision.set_global_policy("float32")
-        model = build_model(len(self.run.alphabet.symbols), self.run.height, self.run.width)
-        keras.mixed_precision.set_global_policy("mixed_bfloat16")
-        for mine, theirs in zip(model.variables, self.model.variables, strict=True):
-            mine.assign(theirs.value)
-        for mine, mean in zip(model.trainable_variables, self.average, strict=True):
-            mine.assign(mean)
-        return model
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The model has its averaged weights inside this block, and its own again after it."""
+        variables = self.model.trainable_variables
+        kept = [v.numpy().copy() for v in variables]
+        for variable, average in zip(variables, self.average, strict=True):
+            variable.assign(average)
+        try:
+            yield
+        finally:
+            for variable, value in zip(variables, kept, strict=True):
+                variable.assign(value)
+
+    def read(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Logits of the averaged weights.
+
+        Args:
+            images: uint8, (count, height, width, 3).
+
+        Returns:
+            float32, (count, steps, symbols + 1).
+        """
+        with self.averaged():
+            parts = range(0, len(images), 64)
+            return np.concatenate([self.model.predict_on_batch(images[i : i + 64]) for i in parts])
 
     def validate(self, count: int = 512) -> float:
         """Share of held-out pictures that the averaged weights read exactly (case as coded)."""
         shards = list_shards(self.run.held)
         if not shards:
             return float("nan")
-        kept = [v.numpy() for v in self.model.trainable_variables]
-        for variable, average in zip(self.model.trainable_variables, self.average, strict=True):
-            variable.assign(average)
         images, labels = np.load(shards[0], mmap_mode="r")[:count], read_labels(shards[0])[:count]
-        right = 0
-        for start in range(0, len(images), 64):
-            logits = self._predict(tf.constant(images[start : start + 64].astype(np.float32)))
-            for row, truth in zip(logits.numpy(), labels[start : start + 64], strict=True):
-                right += greedy(row, self.run.alphabet.blank) == [int(c) for c in truth if c >= 0]
-        for variable, value in zip(self.model.trainable_variables, kept, strict=True):
-            variable.assign(value)
+        blank = self.run.alphabet.blank
+        right = sum(
+            greedy(row, blank) == [int(code) for code in truth if code >= 0]
+            for row, truth in zip(self.read(images), labels, strict=True)
+        )
         return right / len(images)
+
+
+def _fast_policy() -> str:
+    """bfloat16 on a GPU, and with TensorFlow on a processor that multiplies it; else float32."""
+    if not all(device.startswith("cpu") for device in keras.distribution.list_devices()):
+        return "mixed_bfloat16"
+    processor = Path("/proc/cpuinfo")
+    flags = processor.read_text() if processor.exists() else ""
+    native = "avx512_bf16" in flags or "amx_bf16" in flags
+    return "mixed_bfloat16" if native and keras.config.backend() == "tensorflow" else "float32"
 
 
 def load_weights(model: keras.Model, path: Path) -> None:
@@ -381,38 +474,53 @@ def train(run: Run, *, init: Path | None = None) -> Trainer:
     Returns:
         The trainer as it stands at the end.
     """
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    use_one_thread()
     run.folder.mkdir(parents=True, exist_ok=True)
     trainer, checkpoint = Trainer(run), run.folder / "checkpoint.npz"
     if checkpoint.exists():
         trainer.restore(checkpoint)
     elif init is not None:
         trainer.start_from(init)
-    rng = np.random.default_rng((run.seed, trainer.step))
-    source, plan = batches(run.shards, run.batch, rng), read_plan(run.folder)
+    source = batches(run.shards, run.batch, trainer.rng, place=trainer.place)
+    plan, bar = read_plan(run.folder), tqdm(initial=trainer.step, unit="step", disable=None)
     losses: list[float] = []
     saved = begun = time.monotonic()
     while trainer.step < plan.steps:
         images, labels = next(source)
-        losses.append(trainer.learn((augment(images, rng), labels), plan.rate_at(trainer.step)))
+        batch = augment(images, trainer.rng), labels
+        losses.append(trainer.learn(batch, plan.rate_at(trainer.step)))
+        bar.total = plan.steps
+        bar.update()
         if trainer.step % 200 == 0:
             plan = read_plan(run.folder)
             now = time.monotonic()
             speed = len(losses) * run.batch / (now - begun)
             trainer.seconds += now - begun
-            _log(run, trainer, f"loss {np.mean(losses):.3f} {speed:.0f} pictures/s")
+            _log(trainer, bar, f"loss {np.mean(losses):.3f} {speed:.0f} pictures/s")
             losses, begun = [], now
             if now - saved > plan.first_save or trainer.step >= plan.steps:
-                _log(run, trainer, f"held out {trainer.validate():.4f}")
+                _log(trainer, bar, f"held out {trainer.validate():.4f}")
                 trainer.save(checkpoint)
                 saved = begun = time.monotonic()
+    bar.close()
     trainer.save(checkpoint)
     return trainer
 
 
-def _log(run: Run, trainer: Trainer, text: str) -> None:
-    line = f"{trainer.seconds:.0f} s step {trainer.step} ({trainer.step * run.batch} seen) {text}"
+def use_one_thread() -> None:
+    """Let TensorFlow compute on one thread, unless the environment says else.
+
+    To be called before anything is computed. One thread of a small model does more for each core
+    than several, and leaves the others to whatever draws the pictures.
+    """
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, "1")
+
+
+def _log(trainer: Trainer, bar: tqdm, text: str) -> None:
+    run, step = trainer.run, trainer.step
+    line = f"{trainer.seconds:.0f} s step {step} ({step * run.batch} seen) {text}"
     with (run.folder / "log.txt").open("a") as log:
         log.write(line + "\n")
-    print(line, flush=True)
+    with bar.external_write_mode():
+        print(line, flush=True)
