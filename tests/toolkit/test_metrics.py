@@ -4,7 +4,6 @@ from hypothesis import strategies as st
 
 from loupette.toolkit.metrics import (
     Share,
-    calibration_error,
     character_error,
     edit_distance,
     precision_at,
@@ -51,11 +50,6 @@ def test_character_error_counts_over_all_texts():
 def test_precision_at_looks_at_the_surest_only():
     share = precision_at([0.9, 0.1, 0.8, 0.2], [True, False, True, True], answered=0.5)
     assert (share.right, share.count) == (2, 2)
-
-
-def test_calibration_error_is_zero_for_honest_confidences():
-    assert calibration_error([0.75] * 4, [True, True, True, False]) == pytest.approx(0)
-    assert calibration_error([1.0, 1.0], [False, False]) == pytest.approx(1)
 
 
 def test_read_labels_gives_paths_and_answers(tmp_path):

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from loupette.errors import PluginError
-from loupette.toolkit.weights import CARD, read_card, write_card
+from loupette.toolkit.weights import CARD, add_to_card, read_card, write_card
 
 FACTS = {
     "model_file": "model.tflite",
@@ -68,3 +68,11 @@ def test_a_damaged_card_is_refused(folder, entries, said):
     change(folder, **entries)
     with pytest.raises(PluginError, match=said):
         read_card(folder)
+
+
+def test_adding_to_a_card_keeps_the_rest_and_the_hash(folder):
+    written = add_to_card(folder, temperature=0.8, calibration={"n": 3})
+    card = read_card(folder)
+    assert card.facts == written
+    assert (card.temperature, card.facts["calibration"]) == (0.8, {"n": 3})
+    assert card.facts["scores"] == {"mean": 0.5}

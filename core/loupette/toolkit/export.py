@@ -4,9 +4,10 @@ Needs the ``train`` extra.
 """
 
 import datetime
-import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
@@ -14,18 +15,26 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from loupette.toolkit.ctc import (
-    Alphabet,
-    CtcRecognizer,
-    LogProbs,
-    greedy,
-    log_probability,
-    log_softmax,
+from loupette.plugin import Picture, Pixels, Unsolvable
+from loupette.toolkit.calibration import (
+    NO_ANSWER,
+    describe,
+    draw_reliability,
+    fit_temperature,
+    log_loss,
+    reliability,
 )
-from loupette.toolkit.metrics import Share, calibration_error
+from loupette.toolkit.ctc import Alphabet, CtcRecognizer, LogProbs, greedy
+from loupette.toolkit.metrics import Share
 from loupette.toolkit.synth.shards import list_shards, read_labels
 from loupette.toolkit.training import Run, build_model, load_weights
-from loupette.toolkit.weights import CARD, write_card
+from loupette.toolkit.weights import CARD, add_to_card, read_card, write_card
+
+Read = Callable[[Picture], tuple[str, float]]
+"""What a solver sees in a picture, sure or not: answer and confidence; `Unsolvable` if nothing."""
+
+Load = Callable[[Path], Read]
+"""Makes the `Read` of a weights folder."""
 
 MODEL_FILE = "model.tflite"
 
@@ -42,9 +51,12 @@ def export(
     width: int,
     held: Path,
     facts: Mapping[str, Any],
+    load: Load,
+    answer_of: Callable[[str], str | None] = str,
     count: int = 2000,
+    plot: Path | None = None,
 ) -> dict[str, Any]:
-    """Write ``model.tflite`` and ``card.json``.
+    """Write ``model.tflite`` and ``card.json``, both only when all is measured.
 
     Args:
         checkpoint: from training; its averaged weights are taken.
@@ -54,7 +66,10 @@ def export(
         width: input width.
         held: folder of validation shards: drawn with fonts and styles kept from training.
         facts: more entries for the card: generator, command, scores elsewhere.
+        load: as for `calibrate`.
+        answer_of: as for `calibrate`.
         count: validation pictures used.
+        plot: PNG file for accuracy over confidence.
 
     Returns:
         The card's entries.
@@ -62,20 +77,96 @@ def export(
     keras.mixed_precision.set_global_policy("float32")
     model = build_model(len(alphabet.symbols), height, width)
     load_weights(model, checkpoint)
-    shard = list_shards(held)[0]
-    images, labels = np.load(shard, mmap_mode="r")[:count], read_labels(shard)[:count]
-    folder.mkdir(parents=True, exist_ok=True)
-    card = _facts(model, alphabet, (height, width), facts) | {"trained": _trained(checkpoint)}
-    exact = _write_checked(model, folder, card, images, labels)
-    logits = _read(folder, images)
-    card["temperature"] = fit_temperature(logits, labels, alphabet)
-    card["held_out"] = {
-        "what": "pictures of the project's own generator, in fonts and styles never trained on",
-        "exact": _score(exact),
-        "calibration_error": calibration_of(logits, labels, alphabet, card["temperature"]),
-    }
-    write_card(folder, card)
+    images, labels = _held(held, count)
+    with TemporaryDirectory() as scratch:
+        made = Path(scratch)
+        card = _facts(model, alphabet, (height, width), facts) | {"trained": _trained(checkpoint)}
+        exact = _write_checked(model, made, card, images, labels)
+        card["held_out"] = {
+            "what": "pictures of the project's own generator, in fonts and styles never trained on",
+            "exact": _score(exact),
+        }
+        write_card(made, card)
+        card = calibrate(made, held=held, load=load, answer_of=answer_of, count=count, plot=plot)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (MODEL_FILE, CARD):
+            shutil.copyfile(made / name, folder / name)
     return card
+
+
+def calibrate(
+    folder: Path,
+    *,
+    held: Path,
+    load: Load,
+    answer_of: Callable[[str], str | None] = str,
+    count: int = 2000,
+    plot: Path | None = None,
+) -> dict[str, Any]:
+    """Make a packaged model's confidences honest, and say in its card how honest they are.
+
+    The temperature is fitted on every other held-out picture. The card's reliability table, curve
+    and recommended threshold are of the others.
+
+    Args:
+        folder: the model and its card, which is rewritten.
+        held: folder of validation shards.
+        load: gives the solver's answers with its confidences, but before it refuses unsure ones:
+            else the temperature that has it refuse the most would cost the least.
+        answer_of: what is right for a label; None leaves the picture out.
+        count: validation pictures used.
+        plot: PNG file for accuracy over confidence.
+
+    Returns:
+        The card's entries.
+    """
+    card = read_card(folder)
+    alphabet = Alphabet(card.symbols, card.fold_case)
+    cases = [
+        (_picture(image), truth)
+        for image, codes in zip(*_held(held, count), strict=True)
+        if (truth := answer_of(alphabet.decode(codes))) is not None
+    ]
+
+    def read_at(temperature: float, part: Sequence[_Case]) -> _Outcomes:
+        add_to_card(folder, temperature=temperature)
+        return _read_all(load(folder), part)
+
+    temperature = fit_temperature(lambda value: log_loss(*read_at(value, cases[::2])))
+    what = "the solver's confidences of held-out pictures that the temperature was not fitted on"
+    sure, right = read_at(temperature, cases[1::2])
+    if plot:
+        draw_reliability(reliability(sure, right), plot)
+    return add_to_card(folder, calibration={"what": what, **describe(sure, right)})
+
+
+_Case = tuple[Picture, str]
+_Outcomes = tuple[list[float], list[bool]]
+
+
+def _read_all(read: Read, cases: Sequence[_Case]) -> _Outcomes:
+    """Confidences, and whether each answer is right."""
+    sure, right = [], []
+    for picture, truth in cases:
+        try:
+            answer, confidence = read(picture)
+        except Unsolvable:
+            answer, confidence = "", NO_ANSWER
+        sure.append(confidence)
+        right.append(confidence != NO_ANSWER and answer == truth)
+    return sure, right
+
+
+def _held(folder: Path, count: int) -> tuple[Pixels, npt.NDArray[np.int8]]:
+    """Validation pictures and their labels."""
+    shard = list_shards(folder)[0]
+    return np.load(shard, mmap_mode="r")[:count], read_labels(shard)[:count]
+
+
+def _picture(rgb: Pixels) -> Picture:
+    """As a solver gets it."""
+    alpha = np.full((*rgb.shape[:2], 1), 255, np.uint8)
+    return Picture(np.concatenate([rgb, alpha], axis=2)[None], "png")
 
 
 def _facts(
@@ -156,45 +247,6 @@ def exact_match(log_probs: LogProbs, labels: npt.NDArray[np.int8], blank: int) -
     return Share(right, len(labels))
 
 
-def _confidences(
-    log_probs: LogProbs, labels: npt.NDArray[np.int8], alphabet: Alphabet, temperature: float
-) -> tuple[list[float], list[bool]]:
-    """Confidence of each greedy reading, and whether it is right."""
-    sure, right = [], []
-    for row, truth in zip(log_softmax(log_probs, temperature=temperature), labels, strict=True):
-        codes = greedy(row, alphabet.blank)
-        sure.append(float(np.exp(min(0.0, log_probability(row, codes, alphabet.blank)))))
-        right.append(codes == [int(code) for code in truth if code >= 0])
-    return sure, right
-
-
-def fit_temperature(log_probs: LogProbs, labels: npt.NDArray[np.int8], alphabet: Alphabet) -> float:
-    """The temperature at which confidences fit best (C. Guo et al., 2017, arXiv:1706.04599).
-
-    Args:
-        log_probs: float32, (pictures, steps, symbols + 1), at temperature 1.
-        labels: int8, (pictures, LONGEST).
-        alphabet: of the model.
-
-    Returns:
-        The one of a grid from 0.6 to 2.5 with the least binary cross-entropy.
-    """
-
-    def cost(temperature: float) -> float:
-        sure, right = _confidences(log_probs[:1000], labels[:1000], alphabet, temperature)
-        chance = np.clip(sure, 1e-4, 1 - 1e-4)
-        return float(-np.where(right, np.log(chance), np.log(1 - chance)).mean())
-
-    return float(min(np.round(np.arange(0.6, 2.51, 0.1), 2), key=cost))
-
-
-def calibration_of(
-    log_probs: LogProbs, labels: npt.NDArray[np.int8], alphabet: Alphabet, temperature: float
-) -> float:
-    """Expected calibration error at a temperature."""
-    return round(calibration_error(*_confidences(log_probs, labels, alphabet, temperature)), 4)
-
-
 def _score(share: Share) -> dict[str, Any]:
     low, high = share.interval
     return {
@@ -202,9 +254,3 @@ def _score(share: Share) -> dict[str, Any]:
         "interval": [round(low, 4), round(high, 4)],
         "n": share.count,
     }
-
-
-def add_scores(folder: Path, name: str, scores: Mapping[str, Any]) -> None:
-    """Add measured scores to a card that exists; the model stays as it is."""
-    facts = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    write_card(folder, {**facts, name: scores})

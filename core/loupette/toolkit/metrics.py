@@ -80,20 +80,6 @@ def precision_at(confidences: Sequence[float], right: Sequence[bool], *, answere
     return Share(int(np.asarray(right, bool)[kept].sum()), len(kept))
 
 
-def calibration_error(
-    confidences: Sequence[float], right: Sequence[bool], *, bins: int = 10
-) -> float:
-    """Expected calibration error: mean distance of confidence from accuracy, in equal bins."""
-    sure, correct = np.asarray(confidences, float), np.asarray(right, float)
-    place = np.minimum((sure * bins).astype(int), bins - 1)
-    total = 0.0
-    for index in range(bins):
-        inside = place == index
-        if inside.any():
-            total += inside.sum() * abs(sure[inside].mean() - correct[inside].mean())
-    return float(total / max(1, len(sure)))
-
-
 @dataclass(frozen=True)
 class Labelled:
     """One labelled image file.

@@ -109,6 +109,21 @@ def write_card(folder: Path, facts: Mapping[str, Any]) -> None:
     (folder / CARD).write_text(text + "\n", encoding="utf-8")
 
 
+def add_to_card(folder: Path, **facts: Any) -> dict[str, Any]:
+    """Add or replace entries of a card that exists; the model stays as it is.
+
+    Args:
+        folder: of the card and its model.
+        facts: the entries.
+
+    Returns:
+        All entries as written.
+    """
+    full = {**json.loads((folder / CARD).read_text(encoding="utf-8")), **facts}
+    write_card(folder, full)
+    return full
+
+
 def hash_file(path: Path) -> str:
     """SHA-256 of a file, in hex."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,14 +1,19 @@
 """Package a checkpoint for serving: LiteRT model and card.json in the plugin's weights folder.
 
-python plugins/alnum/training/export.py --checkpoint data/runs/alnum/checkpoint.npz
+    python plugins/alnum/training/export.py --checkpoint data/runs/alnum/checkpoint.npz
+
+It ends with the threshold for registry.toml. ``--calibrate`` leaves the model as it is
+and measures its confidences anew.
 """
 
 import argparse
 from pathlib import Path
 
-from loupette.toolkit.export import export
+from loupette.plugin import Picture
+from loupette.toolkit.calibration import recommendation
+from loupette.toolkit.export import Read, calibrate, export
 from loupette_alnum.model import ALPHABET, HEIGHT, WIDTH
-from loupette_alnum.solver import WEIGHTS
+from loupette_alnum.solver import WEIGHTS, AlnumSolver, read_rules
 
 GENERATOR = {
     "what": "loupette.toolkit.synth with draw_alnum",
@@ -19,30 +24,51 @@ GENERATOR = {
     "held_out_seed": 9990000,
     "data": "drawn by this project only; fonts and photos as fetch_assets.py names them",
 }
+FACTS = {
+    "type_id": 50200,
+    "generator": GENERATOR,
+    "command": "python plugins/alnum/training/train.py --shards data/train/alnum",
+}
+
+
+def load_reader(weights: Path) -> Read:
+    """The solver without its refusal of unsure readings."""
+    solver, rules = AlnumSolver(weights), read_rules({}, ALPHABET)
+
+    def read(picture: Picture) -> tuple[str, float]:
+        best = solver.read(picture, rules)[0]
+        return best.text, best.probability
+
+    return read
 
 
 def main() -> None:
     """Export."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", type=Path, default=Path("data/runs/alnum/checkpoint.npz"))
     parser.add_argument("--held", type=Path, default=Path("data/train/alnum/held"))
     parser.add_argument("--out", type=Path, default=WEIGHTS)
-    args = parser.parse_args()
-    facts = {
-        "type_id": 50200,
-        "generator": GENERATOR,
-        "command": "python plugins/alnum/training/train.py --shards data/train/alnum",
-    }
-    card = export(
-        args.checkpoint,
-        args.out,
-        alphabet=ALPHABET,
-        height=HEIGHT,
-        width=WIDTH,
-        held=args.held,
-        facts=facts,
+    parser.add_argument(
+        "--calibrate", action="store_true", help="leave the model, rewrite the card"
     )
-    print(card["trained"], card["weights"], card["float32_exact"], card["held_out"])
+    parser.add_argument("--plot", type=Path, help="draw accuracy over confidence, as PNG")
+    args = parser.parse_args()
+    if args.calibrate:
+        card = calibrate(args.out, held=args.held, load=load_reader, plot=args.plot)
+    else:
+        card = export(
+            args.checkpoint,
+            args.out,
+            alphabet=ALPHABET,
+            height=HEIGHT,
+            width=WIDTH,
+            held=args.held,
+            facts=FACTS,
+            load=load_reader,
+            plot=args.plot,
+        )
+    print(card["trained"], card["weights"], card["float32_exact"], card["held_out"]["exact"])
+    print(recommendation(card, 50200))
 
 
 if __name__ == "__main__":

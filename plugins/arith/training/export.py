@@ -1,35 +1,79 @@
 """Export a checkpoint of the recogniser as the plugin's packaged model, with its card.
 
-python plugins/arith/training/export.py --run data/runs/arith
+    python plugins/arith/training/export.py --run data/runs/arith
+
+It ends with the threshold for registry.toml. ``--calibrate`` leaves the model as it is
+and measures its confidences anew.
 """
 
 import argparse
 from pathlib import Path
 
-from loupette.toolkit.export import export
+from loupette.plugin import Picture, Unsolvable
+from loupette.toolkit.calibration import recommendation
+from loupette.toolkit.ctc import CtcRecognizer
+from loupette.toolkit.export import Read, calibrate, export
+from loupette.toolkit.images import combine_frames
+from loupette_arith.decode import ExpressionDecoder
+from loupette_arith.expression import ExpressionError, evaluate, format_value
+from loupette_arith.grammar import DRAWN
 from loupette_arith.model import ALPHABET, HEIGHT, WIDTH
 from loupette_arith.solver import WEIGHTS
 
 DATA = "drawn sums only: training/generate.py, from the trunk of the alphanumeric model"
 
 
+def answer_of(symbols: str) -> str | None:
+    """The value of what was drawn; None for symbols in no order, of which nobody asks a value."""
+    try:
+        return format_value(evaluate(symbols, DRAWN))
+    except ExpressionError:
+        return None
+
+
+def load_reader(weights: Path) -> Read:
+    """The solver without its refusal of unsure readings."""
+    recognizer = CtcRecognizer(weights)
+    decoder = ExpressionDecoder(ALPHABET.symbols, blank=ALPHABET.blank)
+
+    def read(picture: Picture) -> tuple[str, float]:
+        readings = decoder.read(recognizer.read([combine_frames(picture.rgb_frames)])[0])
+        if not readings:
+            raise Unsolvable("no_expression", "nothing in the image reads as a sum")
+        return format_value(readings[0].value), readings[0].confidence
+
+    return read
+
+
 def main() -> None:
-    """Export and print what the card says."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Export."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", type=Path, default=Path("data/runs/arith"))
     parser.add_argument("--shards", type=Path, default=Path("data/train/arith"))
     parser.add_argument("--out", type=Path, default=WEIGHTS)
-    args = parser.parse_args()
-    card = export(
-        args.run / "checkpoint.npz",
-        args.out,
-        alphabet=ALPHABET,
-        height=HEIGHT,
-        width=WIDTH,
-        held=args.shards / "held",
-        facts={"data": DATA},
+    parser.add_argument(
+        "--calibrate", action="store_true", help="leave the model, rewrite the card"
     )
-    print(card)
+    parser.add_argument("--plot", type=Path, help="draw accuracy over confidence, as PNG")
+    args = parser.parse_args()
+    held = args.shards / "held"
+    if args.calibrate:
+        card = calibrate(args.out, held=held, load=load_reader, answer_of=answer_of, plot=args.plot)
+    else:
+        card = export(
+            args.run / "checkpoint.npz",
+            args.out,
+            alphabet=ALPHABET,
+            height=HEIGHT,
+            width=WIDTH,
+            held=held,
+            facts={"type_id": 50100, "data": DATA},
+            load=load_reader,
+            answer_of=answer_of,
+            plot=args.plot,
+        )
+    print(card["trained"], card["weights"], card["float32_exact"], card["held_out"]["exact"])
+    print(recommendation(card, 50100))
 
 
 if __name__ == "__main__":
