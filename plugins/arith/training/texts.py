@@ -25,11 +25,18 @@ _SIGNS = {
     "/": {"÷": 0.55, "/": 0.45},
 }
 _SIGN_WORDS = {
-    "+": {"加": 1.0},
-    "-": {"减": 1.0},
+    "+": {"加": 0.8, "加上": 0.2},
+    "-": {"减": 0.8, "减去": 0.2},
     "*": {"乘": 0.5, "乘以": 0.5},
     "/": {"除": 0.3, "除以": 0.7},
 }
+_ENGLISH = {
+    "+": {"plus": 0.7, "Plus": 0.15, "PLUS": 0.15},
+    "-": {"minus": 0.7, "Minus": 0.15, "MINUS": 0.15},
+    "*": {"times": 0.75, "TIMES": 0.25},
+    "/": {"divided by": 1.0},
+}
+_ENGLISH_TAILS = {"": 0.35, "=": 0.2, "=?": 0.25, "?": 0.1, " equals": 0.1}
 _TAILS = {"": 0.30, "=": 0.22, "=?": 0.43, "?": 0.02, "=？": 0.03}
 _CHINESE_TAILS = {
     **{"": 0.15, "=": 0.15, "=?": 0.25, "＝？": 0.05, "等于": 0.10, "等于?": 0.10},
@@ -62,7 +69,8 @@ def banking_numeral(value: int) -> str:
 
 
 _KINDS: Mapping[Kind, float] = {
-    Kind(str, _SIGNS, _TAILS, 999): 0.70,
+    Kind(str, _SIGNS, _TAILS, 999): 0.68,
+    Kind(str, _ENGLISH, _ENGLISH_TAILS, 20): 0.04,
     Kind(str, _SIGN_WORDS, _CHINESE_TAILS, 99): 0.09,
     Kind(chinese_numeral, _SIGN_WORDS, _CHINESE_TAILS, 30): 0.05,
     Kind(chinese_numeral, _SIGNS, _CHINESE_TAILS, 120): 0.05,
@@ -96,7 +104,7 @@ def draw_sum(rng: np.random.Generator) -> str:
 
 def to_symbols(text: str) -> str:
     """What the recogniser should put out for a drawn text."""
-    return "".join(_SYMBOL.get(char, char) for char in text)
+    return "".join(_SYMBOL.get(char, char.lower()) for char in text)
 
 
 def _jumble(rng: np.random.Generator) -> str:

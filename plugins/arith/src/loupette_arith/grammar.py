@@ -39,6 +39,7 @@ OPERATORS: Mapping[str, str] = MappingProxyType(
         "乘": "*",
         "乘以": "*",
         "times": "*",
+        "dividedby": "/",
         "除": "/",
         "除以": "/",
     }
@@ -50,7 +51,7 @@ OPERATORS: Mapping[str, str] = MappingProxyType(
 
 TAILS = frozenset(
     {"", "?", "=", "=?", "=几", "=几?", "=多少", "=多少?"}
-    | {"等于", "等于?", "等于几", "等于几?", "等于多少", "等于多少?"}
+    | {"等于", "等于?", "等于几", "等于几?", "等于多少", "等于多少?", "equals", "equals?"}
 )
 """All that may follow the last operand, in canonical characters."""
 
