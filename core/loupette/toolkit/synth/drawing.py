@@ -58,7 +58,7 @@ class Studio:
         *,
         held: bool = False,
         working: int | None = 500,
-        clean: float = 0.3,
+        clean: float = 0.2,
     ) -> None:
         self.rng = np.random.default_rng(seed)
         self.fonts = FontBook(assets, held=held, rng=self.rng, working=working)

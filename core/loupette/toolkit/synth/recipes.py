@@ -88,7 +88,7 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     # Letters far apart, turned, on a wide canvas.
     "scattered": Recipe(
-        1.4,
+        4.0,
         {
             "height": (56, 84),
             "letter": (0.28, 0.52),
@@ -123,7 +123,7 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     # Ornamental letters, hollow ones, reliefs.
     "ornamental": Recipe(
-        1.4,
+        3.0,
         {
             "height": (36, 56),
             "letter": (0.5, 0.72),
@@ -140,7 +140,7 @@ RECIPES: Mapping[str, Recipe] = {
         },
     ),
     "outlines": Recipe(
-        1.4,
+        3.5,
         {
             "height": (36, 60),
             "letter": (0.5, 0.75),
@@ -156,7 +156,7 @@ RECIPES: Mapping[str, Recipe] = {
         },
     ),
     "hollow-crossed": Recipe(
-        0.9,
+        1.5,
         {
             "height": (36, 70),
             "letter": (0.5, 0.75),
@@ -170,7 +170,7 @@ RECIPES: Mapping[str, Recipe] = {
         },
     ),
     "confetti-letters": Recipe(
-        1.2,
+        3.0,
         {
             "height": (32, 50),
             "letter": (0.5, 0.75),
@@ -186,7 +186,7 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     # One ink for letters and clutter.
     "knotted": Recipe(
-        1.3,
+        3.0,
         {
             "height": (40, 70),
             "letter": (0.4, 0.62),
@@ -204,7 +204,7 @@ RECIPES: Mapping[str, Recipe] = {
         },
     ),
     "brushed": Recipe(
-        1.1,
+        2.5,
         {
             "height": (30, 50),
             "letter": (0.42, 0.65),
@@ -224,7 +224,7 @@ RECIPES: Mapping[str, Recipe] = {
         },
     ),
     "zigzag": Recipe(
-        1.4,
+        3.0,
         {
             "height": (44, 64),
             "letter": (0.38, 0.58),
@@ -244,7 +244,7 @@ RECIPES: Mapping[str, Recipe] = {
         },
     ),
     "fisheye": Recipe(
-        0.8,
+        1.5,
         {
             "height": (44, 64),
             "letter": (0.4, 0.6),
@@ -264,7 +264,7 @@ RECIPES: Mapping[str, Recipe] = {
         },
     ),
     "pressed": Recipe(
-        1.6,
+        4.0,
         {
             "height": (36, 70),
             "letter": (0.45, 0.72),
@@ -283,7 +283,7 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     # Each letter pulled out of shape.
     "pulled": Recipe(
-        1.8,
+        4.0,
         {
             "height": (36, 90),
             "letter": (0.45, 0.8),
@@ -307,7 +307,7 @@ RECIPES: Mapping[str, Recipe] = {
         },
     ),
     "noisy-scan": Recipe(
-        1.2,
+        3.5,
         {
             "height": (50, 84),
             "letter": (0.36, 0.6),
@@ -516,7 +516,7 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     # Patterns behind or through the letters.
     "hatched": Recipe(
-        1.1,
+        3.0,
         {
             "height": (36, 64),
             "letter": (0.24, 0.5),
@@ -571,7 +571,7 @@ RECIPES: Mapping[str, Recipe] = {
         },
     ),
     "dot-matrix": Recipe(
-        1.0,
+        1.5,
         {
             "fill": ["matrix", "matrix", "dotted"],
             "height": (34, 84),
