@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 PACKAGES := -e . -e plugins/slider -e plugins/arith -e plugins/alnum
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 
-.PHONY: run test lint format docs bench-accuracy assets sheets train-alnum train-arith wheels test-wheels clean
+.PHONY: run test lint format docs bench-accuracy bench-peers assets sheets train-alnum train-arith wheels test-wheels clean
 
 run: .venv/served  ## serve on 127.0.0.1:8000; the first start prints a demo key
 	$(BIN)/loupette serve --demo
@@ -29,6 +29,12 @@ docs: .venv/developed  ## write the generated parts of the docs anew
 
 bench-accuracy: .venv/developed  ## DATA=folder [CHARSET=1] [JSON=file]: labelled images over HTTP
 	$(BIN)/python bench/accuracy.py $(DATA) $(if $(CHARSET),--charset) $(if $(JSON),--json $(JSON))
+
+bench-peers: .venv/developed  ## DATA=folder [JSON=file]: beside ddddocr, in an environment thrown away
+	rm -rf build/peers && $(PYTHON) -m venv build/peers
+	build/peers/bin/python -m pip install --quiet --disable-pip-version-check ddddocr==1.6.1
+	$(BIN)/python bench/peers.py $(DATA) --peer build/peers/bin/python $(if $(JSON),--json $(JSON))
+	rm -rf build/peers
 
 assets: .venv/developed  ## fonts and photos to draw training pictures with, into data/assets
 	$(BIN)/python plugins/alnum/training/fetch_assets.py
