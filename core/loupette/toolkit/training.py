@@ -230,22 +230,30 @@ def _open_shard(folder: Path, place: Place, rng: np.random.Generator) -> Path:
 def augment(images: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Small changes that make a picture used again a new one.
 
-    Shifts the batch by up to 2 rows and 4 columns, permutes the colours, and turns one batch in
-    six to grey.
+    Shifts the batch, permutes the colours, and turns one batch in six to grey.
 
     Args:
         images: uint8, (batch, height, width, 3).
         rng: source of the changes.
     """
-    down, right = int(rng.integers(-2, 3)), int(rng.integers(-4, 5))
-    padded = np.pad(images, ((0, 0), (2, 2), (4, 4), (0, 0)), mode="edge")
-    height, width = images.shape[1:3]
-    moved = padded[:, 2 - down : 2 - down + height, 4 - right : 4 - right + width]
-    changed: npt.NDArray[np.uint8] = moved[..., rng.permutation(3)]
+    changed: npt.NDArray[np.uint8] = shift(images, rng)[..., rng.permutation(3)]
     if rng.random() < 1 / 6:
         grey = changed.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
         changed = np.repeat(grey.astype(np.uint8)[..., None], 3, axis=3)
     return changed
+
+
+def shift(images: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Move a batch by up to 2 rows and 4 columns; its border is repeated.
+
+    Args:
+        images: uint8, (batch, height, width, 3).
+        rng: source of the distance.
+    """
+    down, right = int(rng.integers(-2, 3)), int(rng.integers(-4, 5))
+    padded = np.pad(images, ((0, 0), (2, 2), (4, 4), (0, 0)), mode="edge")
+    height, width = images.shape[1:3]
+    return padded[:, 2 - down : 2 - down + height, 4 - right : 4 - right + width]
 
 
 def ctc_losses(logits: Tensor, labels: Tensor) -> Tensor:
