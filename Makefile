@@ -44,11 +44,24 @@ sheets: .venv/developed  ## contact sheets of what the generators draw, into bui
 	for plugin in alnum arith; do \
 	  $(BIN)/python plugins/$$plugin/training/generate.py --sheet build/$$plugin.png || exit 1; done
 
+# On your own captcha, into OUT: LABELLED=folder with labels.csv, or FONTS=folder of font files.
 train-alnum train-arith: train-%: .venv/developed  ## draw, train on (resumes), export
+ifdef LABELLED
+	$(BIN)/python plugins/$*/training/train.py --labelled '$(LABELLED)' --out '$(or $(OUT),data/own/$*/weights)'
+else ifdef FONTS
+	$(BIN)/python plugins/alnum/training/own_fonts.py '$(FONTS)' data/own/assets
+	rm -rf data/own/$*/train data/own/$*/check data/own/$*/held
+	draw() { $(BIN)/python plugins/$*/training/generate.py --assets data/own/assets "$$@"; }; \
+	  draw --out data/own/$* --shards $(or $(SHARDS),3) --seed 31 && \
+	  draw --out data/own/$*/check --count 500 --seed 32 && \
+	  draw --out data/own/$*/held --count 500 --seed 33
+	$(BIN)/python plugins/$*/training/train.py --drawn data/own/$* --out '$(or $(OUT),data/own/$*/weights)'
+else
 	$(BIN)/python plugins/$*/training/generate.py --shards $(or $(SHARDS),20)
 	$(BIN)/python plugins/$*/training/generate.py --held --count 2000
-	$(BIN)/python plugins/$*/training/train.py
+	$(BIN)/python plugins/$*/training/train.py --init plugins/$*/training/weights.npz
 	$(BIN)/python plugins/$*/training/export.py
+endif
 
 wheels: .venv/developed  ## the four distributions, into dist/
 	rm -rf dist

@@ -1,32 +1,80 @@
-"""Train the recogniser of sums; run it again to go on from its checkpoint.
+"""Train the recogniser of sums, or fine-tune it; run again to go on from a checkpoint.
 
-python plugins/arith/training/train.py --init data/runs/alnum/checkpoint.npz
+    python plugins/arith/training/train.py --init data/runs/alnum/checkpoint.npz
+
+With ``--labelled FOLDER`` or ``--drawn FOLDER`` it fine-tunes the plugin on pictures of one's own,
+and writes a weights folder with a report: plugins/alnum/training/README.md.
 """
 
 import argparse
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from texts import to_symbols
 
+from loupette.toolkit.finetune import Subject, adapt, take_drawn, take_labelled
 from loupette.toolkit.training import Run, save_weights, train
+from loupette_arith.expression import ExpressionError, evaluate, format_value
+from loupette_arith.grammar import DRAWN
 from loupette_arith.model import ALPHABET, HEIGHT, WIDTH
+from loupette_arith.solver import WEIGHTS, SumSolver
+
+HERE = Path(__file__).parent
 
 INIT_SYMBOLS = "0123456789abcdefghijklmnopqrstuvw×yz"
 """Symbols of the alphanumeric model; a drawn ``x`` is a multiplication sign here."""
 
 
+def package(checkpoint: Path, held: Path, out: Path) -> None:
+    """Export a checkpoint into a weights folder."""
+    shards = checkpoint.parent / "calibrate"
+    shards.mkdir(exist_ok=True)
+    (shards / "held").unlink(missing_ok=True)
+    (shards / "held").symlink_to(held.resolve())
+    command = [sys.executable, str(HERE / "export.py"), "--run", str(checkpoint.parent)]
+    # Only TensorFlow writes LiteRT models.
+    env = {**os.environ, "KERAS_BACKEND": "tensorflow"}
+    subprocess.run([*command, "--shards", str(shards), "--out", str(out)], env=env, check=True)
+
+
+def value_of(symbols: str) -> str | None:
+    """The answer to a drawn sum; None for symbols in no order."""
+    try:
+        return format_value(evaluate(symbols, DRAWN))
+    except ExpressionError:
+        return None
+
+
+SUBJECT = Subject(
+    SumSolver,
+    package,
+    WEIGHTS,
+    text_of=lambda row: to_symbols(row["expression"]),
+    answer_of=value_of,
+)
+
+
 def main() -> None:
     """Train."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shards", type=Path, default=Path("data/train/arith"))
-    parser.add_argument("--run", type=Path, default=Path("data/runs/arith"))
+    parser.add_argument("--run", type=Path, help="default data/runs/arith, data/own/arith to tune")
     parser.add_argument("--init", type=Path, help="checkpoint of the alphanumeric model")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--save", type=Path, help="at the end, keep the weights alone, as float16")
+    own = parser.add_mutually_exclusive_group()
+    own.add_argument("--labelled", type=Path, help="fine-tune on a folder with labels.csv")
+    own.add_argument("--drawn", type=Path, help="fine-tune on shards drawn in fonts of one's own")
+    parser.add_argument("--out", type=Path, default=Path("data/own/arith/weights"))
+    parser.add_argument("--steps", type=int, default=600, help="of fine-tuning, at most")
     args = parser.parse_args()
+    tuning = args.labelled or args.drawn
     run = Run(
-        folder=args.run,
+        folder=args.run or Path("data/own/arith" if tuning else "data/runs/arith"),
         shards=args.shards / "train",
         held=args.shards / "held",
         alphabet=ALPHABET,
@@ -34,7 +82,13 @@ def main() -> None:
         width=WIDTH,
         seed=args.seed,
     )
-    start = graft(args.init, args.run / "start.npz", seed=args.seed) if args.init else None
+    if tuning:
+        take = take_labelled if args.labelled else take_drawn
+        own_pictures, cases = take(run, SUBJECT, tuning)
+        init = args.init or HERE / "weights.npz"
+        print(adapt(run, SUBJECT, own_pictures, cases, init=init, out=args.out, steps=args.steps))
+        return
+    start = graft(args.init, run.folder / "start.npz", seed=args.seed) if args.init else None
     trainer = train(run, init=start)
     if args.save:
         save_weights(trainer, args.save)

@@ -1,0 +1,92 @@
+"""Fine-tuning is tested on bars of two widths: a minute model learns them in a few steps."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow", reason="training needs the train extra")
+
+from loupette.plugin import Answer, Challenge, Picture, Unsolvable
+from loupette.toolkit.ctc import Alphabet
+from loupette.toolkit.finetune import Own, augment_lightly, fine_tune, measure, mix
+from loupette.toolkit.synth.shards import LONGEST
+from loupette.toolkit.training import Run, Trainer, save_weights
+
+ALPHABET = Alphabet("01")
+
+
+def bars(folder: Path, count: int, seed: int) -> Path:
+    """A shard: a narrow bar reads 0, a broad one 1."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    images = np.full((count, 16, 32, 3), 255, np.uint8)
+    labels = np.full((count, LONGEST), -1, np.int8)
+    for image, label in zip(images, labels, strict=True):
+        label[0] = rng.integers(0, 2)
+        left = rng.integers(6, 16)
+        image[3:13, left : left + (3, 10)[label[0]]] = 0
+    np.save(folder / "images_00000.npy", images)
+    np.save(folder / "labels_00000.npy", labels)
+    return folder
+
+
+def run_in(folder: Path) -> Run:
+    return Run(
+        folder / "run", folder / "shards", folder / "none", ALPHABET, height=16, width=32, batch=8
+    )
+
+
+def test_light_augmentation_keeps_shape_and_changes_little() -> None:
+    images = np.random.default_rng(1).integers(60, 190, (4, 16, 1, 3), dtype=np.uint8)
+    images = np.repeat(images, 32, axis=2)
+    changed = augment_lightly(images, np.random.default_rng(2))
+    assert (changed.shape, changed.dtype) == (images.shape, np.uint8)
+    assert abs(changed.astype(float).mean() - images.mean()) < 40
+
+
+def test_half_of_a_mixed_batch_is_own(tmp_path: Path) -> None:
+    own, run = bars(tmp_path / "own", 9, seed=1), run_in(tmp_path)
+    bars(tmp_path / "shards", 9, seed=2)
+    np.save(tmp_path / "shards/labels_00000.npy", np.full((9, LONGEST), -1, np.int8))
+    images, labels = next(mix(own, run, np.random.default_rng(1)))
+    assert len(images) == len(labels) == 8
+    assert (labels[:4, 0] >= 0).all()
+    assert (labels[4:, 0] < 0).all()
+
+
+def test_without_drawn_pictures_a_batch_is_own(tmp_path: Path) -> None:
+    own = bars(tmp_path / "own", 9, seed=1)
+    images, labels = next(mix(own, run_in(tmp_path), np.random.default_rng(1)))
+    assert len(images) == 8
+    assert (labels[:, 0] >= 0).all()
+
+
+@pytest.mark.slow
+def test_fine_tuning_on_a_handful_lowers_the_loss(tmp_path: Path) -> None:
+    run = run_in(tmp_path)
+    parts = Own(
+        *(bars(tmp_path / name, 16, seed) for seed, name in enumerate(("train", "check", "held")))
+    )
+    save_weights(Trainer(run), tmp_path / "init.npz")
+    tuned = fine_tune(run, parts, init=tmp_path / "init.npz", steps=30, rate=2e-3, every=10)
+    before, after = tuned.losses
+    assert after < before / 2
+    assert tuned.step > 0
+    assert int(np.load(tuned.checkpoint)["state"][0]) == tuned.step
+
+
+class _Reader:
+    """Answers by a picture's first value."""
+
+    def solve(self, challenge: Challenge) -> Answer:
+        value = int(challenge.image.rgb[0, 0, 0])
+        if value == 9:
+            raise Unsolvable("no_text", "nothing to read")
+        return Answer(str(value), 1.0)
+
+
+def test_a_refusal_counts_as_wrong() -> None:
+    pictures = [Picture(np.full((1, 2, 2, 4), (v, v, v, 255), np.uint8), "png") for v in (1, 2, 9)]
+    share = measure(_Reader(), zip(pictures, ("1", "3", "9"), strict=True))
+    assert (share.right, share.count) == (1, 3)
