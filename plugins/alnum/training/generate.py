@@ -5,16 +5,20 @@ A running training picks new shards up; numbers start again at `--keep`, so disk
     python plugins/alnum/training/generate.py --out data/train/alnum --shards 60
     python plugins/alnum/training/generate.py --out data/train/alnum --held --shards 1 --count 2000
     python plugins/alnum/training/generate.py --sheet build/alnum.png
+    python plugins/alnum/training/generate.py --sheets build/recipes
 """
 
 import argparse
+import contextlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from rich.progress import track
 
-from loupette.toolkit.synth import Studio, draw_alnum, write_sheet
+from loupette.toolkit.synth import Studio, draw_alnum, draw_style, draw_text, write_sheet
+from loupette.toolkit.synth.recipes import RECIPES
 from loupette.toolkit.synth.shards import write_shard
 from loupette_alnum.model import ALPHABET, HEIGHT, WIDTH
 
@@ -37,8 +41,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--held", action="store_true", help="fonts and styles for validation")
     parser.add_argument("--sheet", type=Path, help="write a contact sheet instead")
+    parser.add_argument("--sheets", type=Path, help="write a contact sheet of each recipe instead")
     args = parser.parse_args()
     cv2.setNumThreads(1)
+    if args.sheets:
+        write_sheets(args.sheets, Studio(args.assets, args.seed, working=300))
+        return
     for number in range(args.first, args.first + args.shards):
         studio = Studio(args.assets, args.seed * 10_000 + number, held=args.held, working=300)
 
@@ -55,6 +63,27 @@ def main() -> None:
         folder, place = args.out / ("held" if args.held else "train"), number % args.keep
         write_shard(folder, place, draw, ALPHABET, count=args.count, height=HEIGHT, width=WIDTH)
         print(f"shard {number} -> {place}", flush=True)
+
+
+def write_sheets(folder: Path, studio: Studio) -> None:
+    """Write one page of pictures for each recipe.
+
+    Args:
+        folder: gets ``NAME.png`` for each; made when absent.
+        studio: fonts, photos and the random source.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in track(list(RECIPES), "recipes"):
+        pictures, texts = [], []
+        while len(pictures) < 32:
+            text = draw_alnum(studio.rng)
+            with contextlib.suppress(LookupError):  # not legible in this style
+                style = draw_style(studio.rng, recipe=name)
+                pictures.append(
+                    draw_text(list(text), style, studio.fonts, studio.photos, studio.rng)
+                )
+                texts.append(text)
+        write_sheet(pictures, texts, folder / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -212,27 +212,40 @@ def choose(rng: np.random.Generator, weights: dict[str, float]) -> str:
     return key
 
 
-def draw_style(rng: np.random.Generator, *, held: bool = False, clean: float = 0.3) -> Style:
+def draw_style(
+    rng: np.random.Generator,
+    *,
+    held: bool = False,
+    clean: float = 0.3,
+    recipe: str | None = None,
+) -> Style:
     """Draw a style at random.
 
     Args:
         rng: source of all choices.
         held: True for styles kept for validation, False for all others: never one for both.
         clean: share of pictures without overlays and without strong distortion.
+        recipe: draw this family only, a key of `loupette.toolkit.synth.recipes.RECIPES`.
     """
     while True:
-        if float(rng.random()) < clean:
+        if recipe is not None:
+            style = _by_recipe(rng, recipe)
+        elif float(rng.random()) < clean:
             style = _draw(rng, True)
+        elif float(rng.random()) < IN_RECIPE:
+            style = _by_recipe(rng, choose(rng, _RECIPE_WEIGHTS))
         else:
-            style = _by_recipe(rng) if float(rng.random()) < IN_RECIPE else _draw(rng, False)
+            style = _draw(rng, False)
         # A plain picture is too common a kind to be withheld; it is in both.
         if style.overlays == () or held_out(style.kind, share=8) == held:
             return style
 
 
-def _by_recipe(rng: np.random.Generator) -> Style:
+_RECIPE_WEIGHTS = {name: recipe.weight for name, recipe in RECIPES.items()}
+
+
+def _by_recipe(rng: np.random.Generator, name: str) -> Style:
     """A plain style with the look of one family."""
-    name = choose(rng, {name: recipe.weight for name, recipe in RECIPES.items()})
     style = replace(_draw(rng, True), recipe=name)
     return replace(style, **draw_look(rng, RECIPES[name]))  # type: ignore[arg-type]
 
