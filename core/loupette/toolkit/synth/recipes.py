@@ -268,7 +268,7 @@ RECIPES: Mapping[str, Recipe] = {
         {
             "height": (36, 70),
             "letter": (0.45, 0.72),
-            "spacing": (-0.42, -0.1),
+            "spacing": (-0.32, -0.08),
             "rotate": (0.0, 16.0),
             "resize": (0.05, 0.25),
             "many_inks": [False, False, True],
