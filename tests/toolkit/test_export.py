@@ -92,6 +92,14 @@ def test_pictures_without_an_answer_are_left_out(folder: Path, tmp_path: Path) -
     assert card["calibration"]["n"] == ones // 2
 
 
+def test_pictures_are_taken_from_all_shards_up_to_the_count(folder: Path, tmp_path: Path) -> None:
+    held = draw_held(tmp_path / "held", 30)
+    for kind in ("images", "labels"):
+        (held / f"{kind}_00001.npy").write_bytes((held / f"{kind}_00000.npy").read_bytes())
+    cards = [calibrate(folder, held=held, load=load_overconfident, count=c) for c in (50, 100)]
+    assert [card["calibration"]["n"] for card in cards] == [25, 30]
+
+
 def test_a_refusal_is_not_an_answer(folder: Path, tmp_path: Path) -> None:
     held = draw_held(tmp_path / "held", 40)
     images = np.load(held / "images_00000.npy")

@@ -51,10 +51,13 @@ def main() -> None:
     parser.add_argument(
         "--calibrate", action="store_true", help="leave the model, rewrite the card"
     )
+    parser.add_argument("--count", type=int, default=4000, help="held-out pictures used at most")
     parser.add_argument("--plot", type=Path, help="draw accuracy over confidence, as PNG")
     args = parser.parse_args()
     if args.calibrate:
-        card = calibrate(args.out, held=args.held, load=load_reader, plot=args.plot)
+        card = calibrate(
+            args.out, held=args.held, load=load_reader, plot=args.plot, count=args.count
+        )
     else:
         card = export(
             args.checkpoint,
@@ -65,6 +68,7 @@ def main() -> None:
             held=args.held,
             facts=FACTS,
             load=load_reader,
+            count=args.count,
             plot=args.plot,
         )
     print(card["trained"], card["weights"], card["float32_exact"], card["held_out"]["exact"])

@@ -34,7 +34,8 @@ def answer_of(symbols: str) -> str | None:
 def load_reader(weights: Path) -> Read:
     """The solver without its refusal of unsure readings."""
     recognizer = CtcRecognizer(weights)
-    decoder = ExpressionDecoder(ALPHABET.symbols, blank=ALPHABET.blank)
+    alphabet = recognizer.alphabet
+    decoder = ExpressionDecoder(alphabet.symbols, blank=alphabet.blank)
 
     def read(picture: Picture) -> tuple[str, float]:
         readings = decoder.read(recognizer.read([combine_frames(picture.rgb_frames)])[0])
@@ -54,11 +55,19 @@ def main() -> None:
     parser.add_argument(
         "--calibrate", action="store_true", help="leave the model, rewrite the card"
     )
+    parser.add_argument("--count", type=int, default=4000, help="held-out pictures used at most")
     parser.add_argument("--plot", type=Path, help="draw accuracy over confidence, as PNG")
     args = parser.parse_args()
     held = args.shards / "held"
     if args.calibrate:
-        card = calibrate(args.out, held=held, load=load_reader, answer_of=answer_of, plot=args.plot)
+        card = calibrate(
+            args.out,
+            held=held,
+            load=load_reader,
+            answer_of=answer_of,
+            plot=args.plot,
+            count=args.count,
+        )
     else:
         card = export(
             args.run / "checkpoint.npz",
@@ -70,6 +79,7 @@ def main() -> None:
             facts={"type_id": 50100, "data": DATA},
             load=load_reader,
             answer_of=answer_of,
+            count=args.count,
             plot=args.plot,
         )
     print(card["trained"], card["weights"], card["float32_exact"], card["held_out"]["exact"])
