@@ -253,6 +253,72 @@ def _scores_by_type() -> dict[int, list[dict[str, Any]]]:
     return by_type
 
 
+PEERS = ROOT / "bench" / "peers.json"
+"""Written by ``make bench-peers DATA=folder JSON=bench/peers.json``."""
+
+_PEERS = {"loupette": "Loupette", "ddddocr": "ddddocr", "beta": "ddddocr `beta=True`"}
+_WAYS = {
+    "free": "",
+    "ranges": ", `set_ranges`",
+    "charset": ", kinds of characters told",
+}
+
+
+def peers_means() -> str:
+    """Each recogniser and way to ask it: means over sources, time and memory."""
+    measured = _peers()
+    rows = []
+    for way in measured["sources"][0]["right"]:
+        name, _, how = way.partition(", ")
+        said = f"{_PEERS[name]} {measured['versions'][name]}{_WAYS[how]}"
+        means = [f"{mean[way]:.3f}" for mean in measured["means"].values()]
+        cost = (f"{measured['median_ms'][name]:.1f}", f"{measured['rss_mib'][name]:.0f}")
+        rows.append((said, *means, *(cost if how == "free" else ("", ""))))
+    types = [f"`{type_id}` {_LENIENT[int(type_id)]}" for type_id in measured["means"]]
+    return table(("recogniser", *types, "median ms", "MiB"), rows)
+
+
+def peers_sources() -> str:
+    """Every source: Loupette and the better of ddddocr's models, without and with characters."""
+    measured = _peers()
+    best = {
+        type_id: max(("ddddocr", "beta"), key=lambda name: mean[f"{name}, free"])
+        for type_id, mean in measured["means"].items()
+    }
+    rows = []
+    for source in sorted(measured["sources"], key=lambda source: -source["type_id"]):
+        peer = best[str(source["type_id"])]
+        ways = [f"{name}, {how}" for how in ("free", "charset") for name in ("loupette", peer)]
+        ms = source["ms"]
+        rows.append(
+            (
+                f"`{source['type_id']}` {source['source']}",
+                source["n"],
+                *(f"{source['right'][way]:.3f}" for way in ways),
+                f"{ms['loupette']:.0f}",
+                f"{ms[peer]:.0f}",
+                f"{ms[peer] / ms['loupette']:.1f}",
+            )
+        )
+    both = ("Loupette", "ddddocr")
+    told = [f"{name}, kinds told" for name in both]
+    return table(
+        ("source", "pictures", *both, *told, *(f"{n} ms" for n in both), "times as long"), rows
+    )
+
+
+def peers_when() -> str:
+    """The day, the command and the processor of the comparison."""
+    measured = _peers()
+    how = f"`{measured['command']}`, first {measured['limit']} pictures of each source"
+    return f"Measured {measured['date']} with {how}, on one core ({measured['processor']}).\n"
+
+
+def _peers() -> dict[str, Any]:
+    measured: dict[str, Any] = json.loads(PEERS.read_text(encoding="utf-8"))
+    return measured
+
+
 def options_table() -> str:
     """The options that the engine itself knows: those of texts, and the one of every type."""
     return table(

@@ -226,3 +226,51 @@ def test_accuracy_tables_have_no_empty_charset_column(
     assert "charset" not in generate.accuracy_sources(50200) + generate.accuracy_means()
     assert generate.accuracy_sources(50200).endswith("| 0.00 | – | 12 |\n")
     assert generate.accuracy_when().endswith("Answered from a confidence of 0.87 for `50200`.\n")
+
+
+def compared(path: Path, **right: float) -> Path:
+    """A file as `make bench-peers` writes it."""
+    shares = {f"{name}, free": share for name, share in right.items()}
+    shares |= {f"{name}, charset": share + 0.1 for name, share in right.items()}
+    measured = {
+        "versions": dict.fromkeys(right, "1.0"),
+        "sources": [
+            {
+                "type_id": 50200,
+                "source": "plain",
+                "n": 60,
+                "right": shares,
+                "ms": {"loupette": 10.0, "ddddocr": 25.0, "beta": 40.0},
+            }
+        ],
+        "means": {"50200": shares},
+        "median_ms": {"loupette": 10.0, "ddddocr": 25.0, "beta": 40.0},
+        "rss_mib": {"loupette": 64.4, "ddddocr": 104.0, "beta": 147.0},
+    }
+    path.write_text(json.dumps(measured))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("default", "beta", "shown"),
+    [
+        (0.5, 0.4, "0.500 | 0.700 | 0.600 | 10 | 25 | 2.5"),
+        (0.3, 0.4, "0.400 | 0.700 | 0.500 | 10 | 40 | 4.0"),
+    ],
+)
+def test_loupette_is_compared_with_the_better_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, default: float, beta: float, shown: str
+) -> None:
+    path = compared(tmp_path / "peers.json", loupette=0.6, ddddocr=default, beta=beta)
+    monkeypatch.setattr(generate, "PEERS", path)
+    assert f"| `50200` plain | 60 | 0.600 | {shown} |\n" in generate.peers_sources()
+
+
+def test_the_comparison_shows_what_each_way_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = compared(tmp_path / "peers.json", loupette=0.6, ddddocr=0.5, beta=0.4)
+    monkeypatch.setattr(generate, "PEERS", path)
+    shown = generate.peers_means()
+    assert "| Loupette 1.0 | 0.600 | 10.0 | 64 |\n" in shown
+    assert "| ddddocr 1.0, kinds of characters told | 0.600 |  |  |\n" in shown
