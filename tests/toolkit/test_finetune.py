@@ -4,12 +4,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("tensorflow", reason="training needs the train extra")
 
 from loupette.plugin import Answer, Challenge, Picture, Unsolvable
 from loupette.toolkit.ctc import Alphabet
-from loupette.toolkit.finetune import Own, augment_lightly, fine_tune, measure, mix
+from loupette.toolkit.finetune import (
+    Own,
+    Subject,
+    augment_lightly,
+    fine_tune,
+    measure,
+    mix,
+    take_drawn,
+    take_labelled,
+)
 from loupette.toolkit.synth.shards import LONGEST
 from loupette.toolkit.training import Run, Trainer, save_weights
 
@@ -76,7 +86,7 @@ def test_fine_tuning_on_a_handful_lowers_the_loss(tmp_path: Path) -> None:
     assert int(np.load(tuned.checkpoint)["state"][0]) == tuned.step
 
 
-class _Reader:
+class Reader:
     """Answers by a picture's first value."""
 
     def solve(self, challenge: Challenge) -> Answer:
@@ -86,7 +96,39 @@ class _Reader:
         return Answer(str(value), 1.0)
 
 
+SUBJECT = Subject(
+    lambda weights: Reader(),
+    lambda checkpoint, held, out: None,
+    Path("weights"),
+    text_of=lambda row: row["answer"],
+)
+
+
+def test_drawn_pictures_are_measured_where_they_have_a_text(tmp_path: Path) -> None:
+    held = bars(tmp_path / "own/held/train", 6, seed=1)
+    labels = np.load(held / "labels_00000.npy")
+    labels[:2] = -1
+    np.save(held / "labels_00000.npy", labels)
+    own, cases = take_drawn(run_in(tmp_path), SUBJECT, tmp_path / "own")
+    assert own.held == held
+    assert [answer for _, answer in cases] == [str(code) for code in labels[2:, 0]]
+
+
+def test_labelled_pictures_are_measured_as_files(tmp_path: Path) -> None:
+    folder = tmp_path / "labelled"
+    folder.mkdir()
+    rows = [f"{number}.png,{number % 2}" for number in range(40)]
+    (folder / "labels.csv").write_text("\n".join(["file,answer", *rows]))
+    for number in range(40):
+        Image.new("RGB", (50, 20), (number, 0, 0)).save(folder / f"{number}.png")
+    own, cases = take_labelled(run_in(tmp_path), SUBJECT, folder)
+    sizes = [len(np.load(path / "images_00000.npy")) for path in (own.train, own.check, own.held)]
+    assert sum(sizes) == 40
+    assert len(cases) == sizes[2]
+    assert cases[0][0].rgb.shape == (20, 50, 3)
+
+
 def test_a_refusal_counts_as_wrong() -> None:
     pictures = [Picture(np.full((1, 2, 2, 4), (v, v, v, 255), np.uint8), "png") for v in (1, 2, 9)]
-    share = measure(_Reader(), zip(pictures, ("1", "3", "9"), strict=True))
+    share = measure(Reader(), zip(pictures, ("1", "3", "9"), strict=True))
     assert (share.right, share.count) == (1, 3)
