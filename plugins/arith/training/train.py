@@ -84,7 +84,10 @@ def main() -> None:
     )
     if tuning:
         take = take_labelled if args.labelled else take_drawn
-        own_pictures, cases = take(run, SUBJECT, tuning)
+        try:
+            own_pictures, cases = take(run, SUBJECT, tuning)
+        except (ValueError, OSError) as error:  # what the user brought is not as it should be
+            parser.error(str(error))
         init = args.init or HERE / "weights.npz"
         print(adapt(run, SUBJECT, own_pictures, cases, init=init, out=args.out, steps=args.steps))
         return
