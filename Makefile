@@ -43,6 +43,7 @@ sheets: .venv/developed  ## contact sheets of what the generators draw, into bui
 	mkdir -p build
 	for plugin in alnum arith; do \
 	  $(BIN)/python plugins/$$plugin/training/generate.py --sheet build/$$plugin.png || exit 1; done
+	$(BIN)/python plugins/alnum/training/generate.py --sheets build/recipes
 
 # On your own captcha, into OUT: LABELLED=folder with labels.csv, or FONTS=folder of font files.
 train-alnum train-arith: train-%: .venv/developed  ## draw, train on (resumes), export
