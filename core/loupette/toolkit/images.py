@@ -16,6 +16,15 @@ MOST_FRAMES = 32
 DARK_MEDIAN = 110.0
 """A picture whose median luma is below this counts as light ink on dark and is inverted."""
 
+LINE_ASPECTS = (0.5, 16.0)
+"""Width over height of what can be one line of text; no model here has seen others."""
+
+LINE_HEIGHT = 8
+"""Pixels of the lowest line in which letters can be told apart."""
+
+_BLANK_RANGE = 10
+"""A picture with fewer levels between its lowest and highest 0.5 % of values is blank."""
+
 _MIN_RANGE = 40.0
 """Stretching a range smaller than this would blow noise up into shapes."""
 
@@ -49,6 +58,51 @@ def luma(rgb: Pixels) -> npt.NDArray[np.float32]:
     return grey
 
 
+def value_range(rgb: Pixels, *, tail: int = 100) -> tuple[int, int]:
+    """The range of a picture's values without its extremes.
+
+    Counts values instead of sorting them: 0.03 ms for 80x80 pixels, not 0.25.
+
+    Args:
+        rgb: uint8, any shape.
+        tail: one value of so many is left out at either end.
+
+    Returns:
+        The lowest and the highest value that is left, 0..255.
+    """
+    below = np.bincount(rgb.reshape(-1), minlength=256).cumsum()
+    skipped = rgb.size // tail
+    low, high = np.searchsorted(below, (skipped, rgb.size - 1 - skipped), side="right")
+    return int(low), int(high)
+
+
+def is_blank(rgb: Pixels) -> bool:
+    """Whether a picture has nothing to read on it, but for a few specks.
+
+    Args:
+        rgb: uint8, (height, width, 3).
+    """
+    low, high = value_range(rgb, tail=200)
+    return high - low < _BLANK_RANGE
+
+
+def is_line_shaped(width: int, height: int) -> bool:
+    """Whether a picture of this size, in pixels, can be one line of text."""
+    return height >= LINE_HEIGHT and LINE_ASPECTS[0] <= width / height <= LINE_ASPECTS[1]
+
+
+def is_dark(rgb: Pixels, *, below: float = DARK_MEDIAN) -> bool:
+    """Whether a picture counts as light ink on a dark ground: by the median of its luma.
+
+    Args:
+        rgb: uint8, (height, width, 3).
+        below: largest luma of a dark ground.
+    """
+    grey = luma(rgb)
+    # Counting is ten times as fast as the median, and tells most pictures at once.
+    return bool(np.count_nonzero(grey < below) * 2 >= grey.size and np.median(grey) < below)
+
+
 def stretch(rgb: Pixels) -> Pixels:
     """Spread the contrast over 0..255 and make the background the light side.
 
@@ -61,14 +115,12 @@ def stretch(rgb: Pixels) -> Pixels:
     Returns:
         uint8, (height, width, 3).
     """
-    ordered = np.sort(rgb, axis=None)
-    low = float(ordered[len(ordered) // 100])
-    high = float(ordered[len(ordered) - 1 - len(ordered) // 100])
+    low, high = value_range(rgb)
     gain = 255.0 / max(high - low, _MIN_RANGE)
     levels = np.clip((np.arange(256) - low) * gain, 0, 255)
-    if np.median(luma(rgb)) < (low + high) / 2 and np.median(luma(rgb)) < DARK_MEDIAN:
+    if is_dark(rgb, below=min(DARK_MEDIAN, (low + high) / 2)):
         levels = 255.0 - levels
-    stretched: Pixels = np.rint(levels).astype(np.uint8)[rgb]
+    stretched: Pixels = np.rint(levels).astype(np.uint8).take(rgb)
     return stretched
 
 
@@ -104,20 +156,63 @@ def prepare(rgb: Pixels, height: int, width: int) -> Pixels:
 
 
 def combine_frames(frames: Pixels) -> Pixels:
-    """One picture of an animation in which letters fade in and out: the darkest of each pixel.
+    """One picture of an animation: of each pixel the frame that is farthest from the ground.
+
+    So letters are gathered that show in turn, blink or fade, whatever their colour. Frames on a
+    dark ground are turned round first, so an animation that flips reads as one that does not.
+    What moves over letters that stay is gathered too: `median_frame` is rid of it. Shares that the
+    alnum model of 2026-11-22 read, of easycaptcha_gif (n = 74) and of 120 clean stills, animated
+    in the ways of tests/toolkit/test_images.py:
+
+        rule      easycaptcha  in turn  20 in turn  as typed  moving noise  flipping
+        farthest  .57          .91      .91         .91       .00           .91
+        mean      .62          .93      .82         .86       .68           .91
+        median    .60          .00      .00         .00       .83           .91
+        darkest   .54          .91      .91         .91       .00           .63
+
+    `python plugins/alnum/training/evaluate.py --data DATA/text` measures the first column.
 
     Args:
         frames: uint8, (count, height, width, 3), on white.
 
     Returns:
-        uint8, (height, width, 3); the lightest of each pixel where the background is dark.
+        uint8, (height, width, 3), light ground first; a single frame as it is.
     """
     if len(frames) == 1:
         only: Pixels = frames[0]
         return only
-    dark = np.median(luma(frames[0])) < DARK_MEDIAN
-    combined: Pixels = frames.max(axis=0) if dark else frames.min(axis=0)
+    upright = _upright(frames)
+    ground = np.median(upright.reshape(-1, 3), axis=0).astype(np.int16)
+    combined, farthest = upright[0].copy(), _distance(upright[0], ground)
+    for frame in upright[1:]:
+        distance = _distance(frame, ground)
+        stands_out = distance > farthest
+        combined[stands_out] = frame[stands_out]
+        farthest[stands_out] = distance[stands_out]
     return combined
+
+
+def median_frame(frames: Pixels) -> Pixels:
+    """What stays in an animation: of each pixel the median, so that moving noise goes.
+
+    Args:
+        frames: uint8, (count, height, width, 3), on white.
+
+    Returns:
+        uint8, (height, width, 3), light ground first.
+    """
+    return np.median(_upright(frames), axis=0).astype(np.uint8)
+
+
+def _upright(frames: Pixels) -> Pixels:
+    """The frames, those on a dark ground turned round."""
+    return np.stack([255 - frame if is_dark(frame) else frame for frame in frames])
+
+
+def _distance(frame: Pixels, colour: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+    """How far each pixel is from a colour: the sum over the channels."""
+    distance: npt.NDArray[np.int16] = np.abs(frame - colour).sum(axis=2, dtype=np.int16)
+    return distance
 
 
 def open_picture(path: Path) -> Picture:
