@@ -12,7 +12,7 @@ from PIL import Image
 
 import loupette_alnum
 from loupette.plugin import Answer, Challenge, OptionValue, Picture, SolverSpec, Unsolvable
-from loupette.toolkit.ctc import Alphabet
+from loupette.toolkit.ctc import Alphabet, CtcRecognizer, beam_search
 from loupette.toolkit.images import open_picture
 from loupette.toolkit.metrics import Labelled, read_labels
 from loupette.toolkit.weights import read_card
@@ -202,6 +202,28 @@ def test_fading_frames_are_read_together(solver: AlnumSolver, spec: SolverSpec) 
     frames[1, :, half:, :3] = 255
     answer = solver.solve(Challenge(Picture(frames, "gif")))
     assert answer.result == spec.sample_answer
+
+
+def test_noise_that_moves_over_still_letters_is_seen_through(
+    solver: AlnumSolver, spec: SolverSpec
+) -> None:
+    whole = sample(spec).frames
+    frames = np.concatenate([whole] * 6)
+    for place, frame in enumerate(frames):
+        frame[place::6, :, :3] = 40
+    answer = solver.solve(Challenge(Picture(frames, "gif")))
+    assert answer.result == spec.sample_answer
+
+
+def test_pictures_read_together_are_read_as_each_alone() -> None:
+    recognizer = CtcRecognizer(WEIGHTS)
+    pictures = [open_picture(item.path).rgb for item in read_labels(SAMPLES)[:6]]
+    together = recognizer.read(pictures)
+    alone = np.concatenate([recognizer.read([picture]) for picture in pictures])
+    for one, other in zip(together, alone, strict=True):
+        first, second = (beam_search(seen, ALPHABET)[0] for seen in (one, other))
+        assert first.text == second.text
+        assert first.probability == pytest.approx(second.probability, abs=0.01)
 
 
 def test_listing_loads_no_framework_and_solving_no_tensorflow() -> None:

@@ -1,6 +1,6 @@
 """Reads one line of letters and digits from a picture."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,18 +13,13 @@ from loupette.toolkit.ctc import (
     CtcRecognizer,
     LogProbs,
     Reading,
+    Recognizer,
     beam_search,
     restrict,
 )
-from loupette.toolkit.images import combine_frames
+from loupette.toolkit.images import combine_frames, is_blank, is_line_shaped, median_frame
 
 WEIGHTS = Path(__file__).parent / "weights"
-
-LEAST_RANGE = 10.0
-"""Grey levels between the darkest and lightest hundredth below which a picture counts as blank."""
-
-ASPECTS = (0.5, 16.0)
-"""Width over height of what can be one line of text; the model has never seen others."""
 
 LEAST_CONFIDENCE = 0.05
 """Below it not one answer in twenty was right; a guess is no answer."""
@@ -34,7 +29,8 @@ SURE_IF_SHORT = 0.4
 """In four of five photos without text the model sees one or two letters, never as sure as this."""
 
 MOSTLY = 0.5
-"""Share of probability that makes something the case."""
+"""Share of probability that makes something the case. A reading above it needs no second look: the
+looks read .601 of 19 sources so, .600 were every picture looked at again, .593 without any."""
 
 WIDE_ENOUGH = 0.65
 """Text that takes this share of the width is read as it is; a narrower one is looked at closer."""
@@ -49,22 +45,18 @@ class Rules:
 
     Attributes:
         symbols: the model's symbols that may occur.
-        upper: letters that the caller's set has in upper case only.
-        case: ``"keep"``, ``"upper"`` or ``"lower"``.
+        upper: those of them that are written in upper case.
         least: fewest characters.
         most: most characters.
     """
 
     symbols: str
     upper: frozenset[str]
-    case: str
     least: int
     most: int
 
     def spell(self, text: str) -> str:
         """The model's lower-case text as the caller wants it written."""
-        if self.case == "upper":
-            return text.upper()
         return "".join(char.upper() if char in self.upper else char for char in text)
 
 
@@ -74,24 +66,32 @@ def read_rules(options: Mapping[str, OptionValue], alphabet: Alphabet) -> Rules:
     Raises:
         Unsolvable: no symbol of the model, or no length, is allowed.
     """
-    charset = str(options.get("charset", alphabet.symbols))
-    symbols = "".join(char for char in alphabet.symbols if {char, char.upper()} & set(charset))
+    charset = str(options.get("charset", alphabet.symbols + alphabet.symbols.upper()))
+    case = str(options.get("case", "keep"))
+    written = {"upper": charset.upper(), "lower": charset.lower()}.get(case, charset)
+    allowed = set(charset) & set(written)
+    symbols = "".join(char for char in alphabet.symbols if {char, char.upper()} & allowed)
     least, most = int(options.get("min_length", 1)), int(options.get("max_length", 64))
     if not symbols or least > most:
         raise Unsolvable("options", "no text of letters and digits fits these options")
-    upper = frozenset(char for char in symbols if char not in charset)
-    return Rules(symbols, upper, str(options.get("case", "keep")), least, most)
+    upper = frozenset(char for char in symbols if char not in allowed)
+    return Rules(symbols, upper, least, most)
 
 
 class AlnumSolver:
     """The loaded model.
 
+    It has no ``solve_batch``: a batch of 2 to 16 pictures takes this model as long a picture as one
+    does (1.15 to 1.3 ms of CPU, int8 weights on LiteRT), and 0.6 ms more for each time that
+    the size of the batch changes.
+
     Args:
         weights: folder of the model and its card.
+        recognizer: reads in its place.
     """
 
-    def __init__(self, weights: Path = WEIGHTS) -> None:
-        self._recognizer = CtcRecognizer(weights)
+    def __init__(self, weights: Path = WEIGHTS, *, recognizer: Recognizer | None = None) -> None:
+        self._recognizer = recognizer or CtcRecognizer(weights)
 
     def solve(self, challenge: Challenge) -> Answer:
         """Read the text.
@@ -117,14 +117,13 @@ class AlnumSolver:
         line = _line_of_text(picture)
         log_probs = self._recognizer.read([line])[0]
         readings = self._decode(log_probs, rules)
-        closer = _text_part(line, log_probs)
-        if closer is not None:
-            again = self._decode(self._recognizer.read([closer])[0], rules)
-            # A crop that lost a letter reads a shorter text, and may be surer of it.
-            if again[0].log_prob > readings[0].log_prob and len(again[0].text) >= len(
-                readings[0].text
-            ):
-                readings = again
+        if readings[0].probability < MOSTLY:
+            for look in _further_looks(picture, line, log_probs):
+                again = self._decode(self._recognizer.read([look])[0], rules)
+                # A look that lost a letter reads a shorter text, and may be surer of it.
+                as_long = len(again[0].text) >= len(readings[0].text)
+                if again[0].log_prob > readings[0].log_prob and as_long:
+                    readings = again
         if readings[0].text == "":
             raise Unsolvable("no_text", "no text of the wanted length was found")
         return readings
@@ -132,13 +131,20 @@ class AlnumSolver:
     def _decode(self, log_probs: LogProbs, rules: Rules) -> list[Reading]:
         """Texts that keep the rules, likeliest first; one empty text if there is none."""
         alphabet = self._recognizer.alphabet
-        found = beam_search(
-            restrict(log_probs, alphabet, rules.symbols), alphabet, max_length=rules.most
-        )
-        fitting = [reading for reading in found if len(reading.text) >= rules.least]
-        if not fitting or (found[0].text == "" and found[0].probability > MOSTLY):
+        allowed = restrict(log_probs, alphabet, rules.symbols)
+        if allowed[:, alphabet.blank].sum() > np.log(MOSTLY):
             return [Reading("", NEVER)]
-        return fitting
+        found = beam_search(allowed, alphabet, min_length=rules.least, max_length=rules.most)
+        return found or [Reading("", NEVER)]
+
+
+def _further_looks(picture: Picture, line: Pixels, log_probs: LogProbs) -> Iterator[Pixels]:
+    """Other pictures of the same text, for a reading in doubt."""
+    closer = _text_part(line, log_probs)
+    if closer is not None:
+        yield closer
+    if len(picture.frames) > 1:
+        yield median_frame(picture.rgb_frames)
 
 
 def _text_part(line: Pixels, log_probs: LogProbs) -> Pixels | None:
@@ -163,15 +169,14 @@ def _line_of_text(picture: Picture) -> Pixels:
     Raises:
         Unsolvable: it is blank, or no line of text has this shape.
     """
-    aspect = picture.width / picture.height
-    if not ASPECTS[0] <= aspect <= ASPECTS[1] or picture.height < 8:
+    if not is_line_shaped(picture.width, picture.height):
         size = f"{picture.width}x{picture.height}"
         raise Unsolvable("bad_shape", f"{size} is not the shape of a line of text")
-    combined = combine_frames(picture.rgb_frames)
-    low, high = np.percentile(combined, (0.5, 99.5))
-    if high - low < LEAST_RANGE:
-        raise Unsolvable("no_text", "the picture is blank")
-    return combined
+    for compose in (combine_frames, median_frame):
+        line = compose(picture.rgb_frames)
+        if not is_blank(line):
+            return line
+    raise Unsolvable("no_text", "the picture is blank")
 
 
 def _candidates(readings: list[Reading], rules: Rules) -> dict[str, list[dict[str, str | float]]]:
