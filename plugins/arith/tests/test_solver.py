@@ -4,16 +4,19 @@ import contextlib
 import csv
 import io
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from loupette.plugin import Answer, Challenge, Picture, Pixels, Unsolvable
+from loupette.toolkit.ctc import LogProbs, log_softmax
 from loupette_arith import loupette_solvers
 from loupette_arith.expression import evaluate, format_value
+from loupette_arith.model import ALPHABET
 from loupette_arith.solver import SumSolver
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -94,6 +97,15 @@ def test_frames_of_an_animation_are_read_together(solver: SumSolver, sample: Pix
     assert read(solver, left, right).result == "19"
 
 
+def test_noise_that_moves_over_a_still_sum_is_seen_through(
+    solver: SumSolver, sample: Pixels
+) -> None:
+    frames = [sample.copy() for _ in range(6)]
+    for place, frame in enumerate(frames):
+        frame[place::6, :, :3] = 40
+    assert read(solver, *frames).result == "19"
+
+
 def noise(shape: tuple[int, int], seed: int) -> Pixels:
     return np.random.default_rng(seed).integers(0, 256, (*shape, 3), dtype=np.uint8)
 
@@ -115,6 +127,60 @@ def test_pictures_without_a_sum_are_refused(solver: SumSolver, name: str) -> Non
     with pytest.raises(Unsolvable) as refusal:
         read(solver, NOTHING[name])
     assert refusal.value.reason == "no_expression"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (30, 4000), (4000, 30), (7, 60)])
+def test_sizes_of_no_line_are_refused_whatever_they_show(
+    solver: SumSolver, size: tuple[int, int]
+) -> None:
+    with pytest.raises(Unsolvable) as refusal:
+        read(solver, noise(size, 3))
+    assert refusal.value.reason == "no_expression"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_photos_without_a_sum_get_no_confident_value(solver: SumSolver, seed: int) -> None:
+    smooth = Image.fromarray(noise((6, 12), seed)).resize((200, 80), Image.Resampling.BICUBIC)
+    with contextlib.suppress(Unsolvable):
+        assert read(solver, np.asarray(smooth)).confidence < 0.3
+
+
+def test_more_than_the_model_takes_gets_no_confident_value(solver: SumSolver) -> None:
+    font = ImageFont.load_default(24)
+    for count in (10, 15, 20):
+        image = Image.new("RGB", (28 * count + 20, 40), "white")
+        ImageDraw.Draw(image).text((10, 6), "12+" * count, font=font, fill="black")
+        with contextlib.suppress(Unsolvable):
+            assert read(solver, np.asarray(image)).confidence < 0.3
+
+
+class Seer:
+    """Surely sees one text in every picture."""
+
+    alphabet = ALPHABET
+
+    def __init__(self, text: str) -> None:
+        path = [ALPHABET.blank] * (2 * len(text) + 1)
+        path[1::2] = ALPHABET.encode(text)
+        self._log_probs = log_softmax(np.eye(ALPHABET.blank + 1)[path] * 16)
+
+    def read(self, pictures: Sequence[Pixels]) -> LogProbs:
+        return np.stack([self._log_probs] * len(pictures))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1+", "3++4", "12", "=", "+5", "8/0=", "1+2+3+4+5+6=", "12345+1=", "三加"]
+)
+def test_what_surely_is_no_sum_is_refused_not_mended(sample: Pixels, text: str) -> None:
+    with pytest.raises(Unsolvable) as refusal:
+        read(SumSolver(recognizer=Seer(text.replace("/", "÷"))), sample)
+    assert refusal.value.reason == "no_expression"
+
+
+def test_what_surely_is_a_sum_is_answered_surely(sample: Pixels) -> None:
+    answer = read(SumSolver(recognizer=Seer("12×3=?")), sample)
+    assert answer.result == "36"
+    assert answer.confidence > 0.95
 
 
 def test_solving_is_quick(solver: SumSolver, sample: Pixels) -> None:
