@@ -22,6 +22,10 @@ SAMPLES = Path(__file__).parent / "samples"
 FLOOR = 0.42
 """Of the samples beside this file the released model reads more; fewer means that it broke."""
 
+OTHERS = Path(__file__).parent / "others"
+FLOOR_OTHERS = 0.5
+"""The same for pictures that were not drawn here; others/ORIGIN.md says where they are from."""
+
 ALPHABET = Alphabet("0123456789abcdefghijklmnopqrstuvwxyz", fold_case=True)
 
 
@@ -82,6 +86,11 @@ def test_the_sample_is_read_surely(solver: AlnumSolver, spec: SolverSpec) -> Non
 def test_samples_of_unseen_fonts_and_styles_are_read(solver: AlnumSolver) -> None:
     items = read_labels(SAMPLES)
     assert right(solver, items) >= FLOOR * len(items)
+
+
+def test_pictures_of_other_generators_are_read(solver: AlnumSolver) -> None:
+    items = read_labels(OTHERS)
+    assert right(solver, items) >= FLOOR_OTHERS * len(items)
 
 
 def test_the_card_fits_the_model_and_states_its_scores() -> None:

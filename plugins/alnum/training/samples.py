@@ -73,6 +73,12 @@ def main() -> None:
         hard_edges=False,
         fade=False,
         scatter=0.0,
+        frame=False,
+        negative="none",
+        crop=0.0,
+        pull=0.0,
+        lean=0.0,
+        tilt=0.0,
     )
     sample = studio.draw(list("r7k4m"), plain)
     (HERE / "src/loupette_alnum/samples/sample.png").write_bytes(pack(sample))
