@@ -55,10 +55,10 @@ class Picture:
     @cached_property
     def rgb_frames(self) -> Pixels:
         """All frames on white: uint8, (count, height, width, 3)."""
+        if self.frames[..., 3].min() == 255:
+            return np.ascontiguousarray(self.frames[..., :3])
         colour = self.frames[..., :3].astype(np.uint16)
         alpha = self.frames[..., 3:].astype(np.uint16)
-        if alpha.min() == 255:
-            return np.ascontiguousarray(self.frames[..., :3])
         on_white = (colour * alpha + 255 * (255 - alpha) + 127) // 255
         return on_white.astype(np.uint8)
 

@@ -168,7 +168,7 @@ def combine_frames(frames: Pixels) -> Pixels:
         farthest  .57          .91      .91         .91       .00           .91
         mean      .62          .93      .82         .86       .68           .91
         median    .60          .00      .00         .00       .83           .91
-        darkest   .54          .91      .91         .91       .00           .63
+        darkest   .54          .91      -           -         .00           .63
 
     `python plugins/alnum/training/evaluate.py --data DATA/text` measures the first column.
 
