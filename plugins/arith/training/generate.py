@@ -43,7 +43,7 @@ ORNAMENTS = ("relief", "relief", "lined", "outline", "inline", "plate", "dotted"
 RIPPLED = 0.15
 """Share of pictures bent in short waves whatever their style: these cost signs the most."""
 
-STEEPEST = 20.0
+STEEPEST = 30.0
 """Degrees a sign may turn: at 45 a plus is a multiplication sign."""
 
 PLATED, DROPPED, TRIMMED = 0.07, 0.10, 0.15

@@ -180,11 +180,11 @@ def _draw_line(
     """Lay all letters over an empty layer."""
     height, width = layer.shape[:2]
     cap = style.letter * height
-    squeeze = min(1.0, (width - 2) / span)
+    squeeze = min(1.0, (width - 2 + style.spill * cap) / span)
     free_x = width - span * squeeze
     start = free_x * (0.5 if rng.random() < 0.4 else float(rng.uniform(0, 1)))
-    if rng.random() < 0.06:  # some generators cut the outer letters off a little
-        start += cap * float(rng.uniform(-0.25, 0.25))
+    # Some generators cut the outer letters off a little.
+    start += cap * style.spill * float(rng.uniform(-1, 1))
     free_y = max(0.0, height - 1.15 * cap)
     centre = height / 2 + free_y / 2 * float(rng.uniform(-0.7, 0.7)) * (rng.random() < 0.5)
     lean = float(rng.uniform(-1, 1)) * style.shear + style.lean * (1 if rng.random() < 0.8 else -1)

@@ -88,14 +88,14 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     # Letters far apart, turned, on a wide canvas.
     "scattered": Recipe(
-        4.0,
+        6.0,
         {
             "height": (56, 84),
             "letter": (0.28, 0.52),
             "room": (0.75, 1.08),
             "cells": True,
             "spacing": (0.4, 1.3),
-            "rotate": (20.0, 65.0),
+            "rotate": (25.0, 60.0),
             "lift": (0.5, 1.0),
             "scatter": (0.2, 0.9),
             "many_inks": [True, True, False],
@@ -105,6 +105,7 @@ RECIPES: Mapping[str, Recipe] = {
             "overlays": [(), ("lines",), ("lines",), ("lines", "confetti"), ("dots",)],
             "load": (0.2, 0.8),
             "blur": [0.0, 0.0, 1.0, 1.5],
+            "spill": [0.0, 0.2, 0.4],
             "crop": [0.0, 0.03, 0.05],
         },
     ),

@@ -152,6 +152,7 @@ class Style:
         frame: a thin border is drawn.
         negative: one of `NEGATIVES`.
         crop: largest share of each side that is cut off at the end.
+        spill: how far the line may run over the sides, over the cap height.
     """
 
     height: int
@@ -194,6 +195,7 @@ class Style:
     frame: bool = False
     negative: str = "none"
     crop: float = 0.0
+    spill: float = 0.0
 
     @property
     def kind(self) -> str:
@@ -307,6 +309,7 @@ def _draw(rng: np.random.Generator, clean: bool) -> Style:
         frame=chance(0.08),
         negative=NEGATIVES[int(rng.choice(3, p=[0.96, 0.025, 0.015]))],
         crop=between(0.01, 0.06) if chance(0.1) else 0.0,
+        spill=between(0.05, 0.25) if chance(0.06) else 0.0,
     )
 
 
