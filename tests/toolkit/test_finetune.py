@@ -83,6 +83,8 @@ def test_fine_tuning_on_a_handful_lowers_the_loss(tmp_path: Path) -> None:
     before, after = tuned.losses
     assert after < before / 2
     assert tuned.step > 0
+    assert tuned.own[1].value > tuned.own[0].value
+    assert tuned.drawn[1].count == 0
     assert int(np.load(tuned.checkpoint)["state"][0]) == tuned.step
 
 

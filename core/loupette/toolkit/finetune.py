@@ -116,13 +116,15 @@ class Tuned:
         checkpoint: of the step that read the check part best.
         step: that step; 0 where nothing became better.
         losses: of the check part, at the beginning and at that step.
-        forgot: share of held-out drawn pictures read before and after; NaN where there are none.
+        own: held-out own pictures read exactly, by the weights it began with and at that step.
+        drawn: the same of held-out drawn pictures; of none where there are none.
     """
 
     checkpoint: Path
     step: int
     losses: tuple[float, float]
-    forgot: tuple[float, float]
+    own: tuple[Share, Share]
+    drawn: tuple[Share, Share]
 
 
 def fine_tune(
@@ -151,7 +153,7 @@ def fine_tune(
     trainer, checkpoint = Trainer(run), run.folder / "checkpoint.npz"
     trainer.start_from(init)
     first = best = _check_loss(trainer, own.check)
-    before, kept = trainer.validate(), 0
+    before, kept = [trainer.score(folder) for folder in (own.held, run.held)], 0
     trainer.save(checkpoint)
     plan = Plan(steps=steps, rate=rate, warmup=min(50, steps), decay=0.5)
     source, begun = mix(own.train, run, trainer.rng), time.monotonic()
@@ -167,7 +169,10 @@ def fine_tune(
                     trainer.seconds = time.monotonic() - begun
                     trainer.save(checkpoint)
     trainer.restore(checkpoint)
-    return Tuned(checkpoint, kept, (first, best), (before, trainer.validate()))
+    after = [trainer.score(folder) for folder in (own.held, run.held)]
+    return Tuned(
+        checkpoint, kept, (first, best), own=(before[0], after[0]), drawn=(before[1], after[1])
+    )
 
 
 def _check_loss(trainer: Trainer, folder: Path) -> float:
@@ -274,9 +279,10 @@ def _report(run: Run, own: Own, tuned: Tuned, *, before: Share, after: Share) ->
     )
     drawn = "half of each batch" if list_shards(run.shards) else "none: the model may forget others"
     rows = [
-        ("own pictures, held out: answered rightly", f"{before}", f"{after}"),
-        ("own pictures, check part: loss", *(f"{loss:.3f}" for loss in tuned.losses)),
-        ("drawn pictures, held out: read exactly", *(f"{share:.3f}" for share in tuned.forgot)),
+        ("answers of the plugin, own held-out pictures", f"{before}", f"{after}"),
+        ("readings of the model, own held-out pictures", *map(str, tuned.own)),
+        ("loss of the model, own check pictures", *(f"{loss:.3f}" for loss in tuned.losses)),
+        ("readings of the model, drawn held-out pictures", *map(str, tuned.drawn)),
     ]
     return "\n".join(
         [
@@ -288,8 +294,9 @@ def _report(run: Run, own: Own, tuned: Tuned, *, before: Share, after: Share) ->
             "|---|---|---|",
             *(f"| {' | '.join(row)} |" for row in rows),
             "",
-            f"Intervals are 95 % (Wilson). Learnt from {learnt} own pictures, stopped by {checked},"
-            f" seed {run.seed}; drawn ones: {drawn}. Best at step {tuned.step} of "
+            "Before: the plugin as installed, and the model that training began with, which may be "
+            f"another. Intervals are 95 % (Wilson). Learnt from {learnt} own pictures, stopped by "
+            f"{checked}, seed {run.seed}; drawn ones: {drawn}. Best at step {tuned.step} of "
             f"{run.batch} pictures each"
             + ("." if tuned.step else ": nothing became better, the model is as it was."),
             "",

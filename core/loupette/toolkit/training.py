@@ -25,6 +25,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from loupette.toolkit.ctc import Alphabet, greedy
+from loupette.toolkit.metrics import Share
 from loupette.toolkit.synth.shards import list_shards, read_labels
 
 Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int8]]
@@ -414,18 +415,26 @@ class Trainer:
             parts = range(0, len(images), 64)
             return np.concatenate([self.model.predict_on_batch(images[i : i + 64]) for i in parts])
 
-    def validate(self, count: int = 512) -> float:
-        """Share of held-out pictures that the averaged weights read exactly (case as coded)."""
-        shards = list_shards(self.run.held)
+    def score(self, folder: Path, *, count: int = 512) -> Share:
+        """Pictures that the averaged weights read exactly (case as coded).
+
+        Args:
+            folder: of shards, of which the first is read.
+            count: most pictures.
+
+        Returns:
+            The share; of none where there are no shards.
+        """
+        shards = list_shards(folder)
         if not shards:
-            return float("nan")
+            return Share(0, 0)
         images, labels = np.load(shards[0], mmap_mode="r")[:count], read_labels(shards[0])[:count]
         blank = self.run.alphabet.blank
         right = sum(
             greedy(row, blank) == [int(code) for code in truth if code >= 0]
             for row, truth in zip(self.read(images), labels, strict=True)
         )
-        return right / len(images)
+        return Share(right, len(images))
 
 
 def _fast_policy() -> str:
@@ -507,7 +516,7 @@ def train(run: Run, *, init: Path | None = None) -> Trainer:
             _log(trainer, bar, f"loss {np.mean(losses):.3f} {speed:.0f} pictures/s")
             losses, begun = [], now
             if now - saved > plan.first_save or trainer.step >= plan.steps:
-                _log(trainer, bar, f"held out {trainer.validate():.4f}")
+                _log(trainer, bar, f"held out {trainer.score(run.held).value:.4f}")
                 trainer.save(checkpoint)
                 saved = begun = time.monotonic()
     bar.close()
