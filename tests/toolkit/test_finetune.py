@@ -11,15 +11,19 @@ pytest.importorskip("tensorflow", reason="training needs the train extra")
 from loupette.plugin import Answer, Challenge, Picture, Unsolvable
 from loupette.toolkit.ctc import Alphabet
 from loupette.toolkit.finetune import (
+    WORSE,
     Own,
     Subject,
+    Tuned,
     augment_lightly,
     fine_tune,
     measure,
     mix,
     take_drawn,
     take_labelled,
+    write_report,
 )
+from loupette.toolkit.metrics import Share
 from loupette.toolkit.synth.shards import LONGEST
 from loupette.toolkit.training import Run, Trainer, save_weights
 
@@ -128,6 +132,19 @@ def test_labelled_pictures_are_measured_as_files(tmp_path: Path) -> None:
     assert sum(sizes) == 40
     assert len(cases) == sizes[2]
     assert cases[0][0].rgb.shape == (20, 50, 3)
+
+
+@pytest.mark.parametrize(("right", "worse"), [(1, True), (3, False), (4, False)])
+def test_the_report_warns_of_a_worse_model(tmp_path: Path, right: int, worse: bool) -> None:
+    own = Own(bars(tmp_path / "train", 5, seed=1), bars(tmp_path / "check", 4, seed=2), tmp_path)
+    tuned = Tuned(
+        tmp_path, 25, (2.0, 1.0), own=(Share(2, 4), Share(3, 4)), drawn=(Share(0, 0), Share(0, 0))
+    )
+    shares = {"before": Share(3, 4), "after": Share(right, 4)}
+    report = write_report(run_in(tmp_path), own, tuned, **shares)
+    assert (WORSE in report) == worse
+    assert "Learnt from 5 own pictures, stopped by 4" in report
+    assert f"| {Share(3, 4)} | {Share(right, 4)} |" in report
 
 
 def test_a_refusal_counts_as_wrong() -> None:

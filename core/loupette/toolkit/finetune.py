@@ -37,7 +37,10 @@ from loupette.toolkit.weights import add_to_card
 CALIBRATES = 200
 """Check pictures from which on the confidences are calibrated on them, not on drawn ones."""
 
-_WORST = 50.0
+WORSE = "**Worse than the plugin as installed: do not put it in its place.**"
+"""Ends a report where it is true."""
+
+_WORST = 200.0
 """A loss counts as this at most: one picture that is not read at all should not decide."""
 
 Case = tuple[Picture, str]
@@ -249,7 +252,7 @@ def adapt(
     after = measure(subject.load(out), cases)
     scores = {"before": _facts(before), "after": _facts(after)}
     add_to_card(out, data="fine-tuned by its user", command=_command(), own_held_out=scores)
-    report = _report(run, own, tuned, before=before, after=after)
+    report = write_report(run, own, tuned, before=before, after=after)
     (out / "report.md").write_text(report, encoding="utf-8")
     return report
 
@@ -271,8 +274,16 @@ def _facts(share: Share) -> dict[str, Any]:
     }
 
 
-def _report(run: Run, own: Own, tuned: Tuned, *, before: Share, after: Share) -> str:
-    """What was done and what it did, as Markdown."""
+def write_report(run: Run, own: Own, tuned: Tuned, *, before: Share, after: Share) -> str:
+    """Write what was done and what it did, as Markdown.
+
+    Args:
+        run: what was run.
+        own: the user's pictures.
+        tuned: what came of it.
+        before: right answers of the plugin as installed.
+        after: right answers of the new one, on the same pictures.
+    """
     learnt, checked = (
         sum(len(read_labels(path)) for path in list_shards(folder))
         for folder in (own.train, own.check)
@@ -299,6 +310,7 @@ def _report(run: Run, own: Own, tuned: Tuned, *, before: Share, after: Share) ->
             f"{checked}, seed {run.seed}; drawn ones: {drawn}. Best at step {tuned.step} of "
             f"{run.batch} pictures each"
             + ("." if tuned.step else ": nothing became better, the model is as it was."),
+            *(["", WORSE] if after.right < before.right else []),
             "",
         ]
     )
