@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PACKAGES := -e . -e plugins/slider -e plugins/arith -e plugins/alnum
+PAGES := README.md docs/*.md plugins/*/README.md
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 
 .PHONY: run test lint format docs bench-accuracy bench-peers assets sheets train-alnum train-arith wheels test-wheels clean
@@ -18,14 +19,14 @@ lint: .venv/developed  ## style, types, generated parts of the docs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/cog --check README.md docs/*.md
+	$(BIN)/cog --check $(PAGES)
 
 format: .venv/developed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 docs: .venv/developed  ## write the generated parts of the docs anew
-	$(BIN)/cog -r README.md docs/*.md
+	$(BIN)/cog -r $(PAGES)
 
 bench-accuracy: .venv/developed  ## DATA=folder [CHARSET=1] [JSON=file]: labelled images over HTTP
 	$(BIN)/python bench/accuracy.py $(DATA) $(if $(CHARSET),--charset) $(if $(JSON),--json $(JSON))

@@ -232,6 +232,50 @@ def accuracy_sources(type_id: int) -> str:
     )
 
 
+def card_facts(plugin: str) -> str:
+    """What a model's card says of itself: size, pictures seen, and its held-out score."""
+    card, folder = _card(plugin)
+    held = card["held_out"]["exact"]
+    low, high = held["interval"]
+    size = (folder / card["model_file"]).stat().st_size / 1e6
+    return (
+        f"{card['parameters'] / 1e6:.2f} M parameters, {size:.1f} MB ({card['weights']} weights), "
+        f"made on {card['date']}.\n"
+        f"On {held['n']} drawn pictures in fonts and styles kept from training it reads "
+        f"{held['value']:.3f} exactly ({low:.3f}–{high:.3f})."
+    )
+
+
+def card_calibration(plugin: str) -> str:
+    """How confidences of held-out pictures compare with the truth, and what a threshold gives."""
+    card, _ = _card(plugin)
+    found = card["calibration"]
+    bins = table(
+        ("confidence from", "pictures", "mean confidence", "right"),
+        (
+            (f"{row['from']:.1f}", row["n"], _share(row["confidence"]), _share(row["accuracy"]))
+            for row in found["reliability"]
+        ),
+    )
+    wanted = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, found["min_confidence"])
+    curve = table(
+        ("`min_confidence`", "answered", "right of those"),
+        (
+            (f"{row['threshold']:.2f}", _share(row["answered"]), _share(row["precision"]))
+            for row in found["curve"]
+            if row["threshold"] in wanted
+        ),
+    )
+    return f"{bins}\n\nExpected calibration error {found['error']:.3f}, n {found['n']}.\n\n{curve}"
+
+
+def _card(plugin: str) -> tuple[dict[str, Any], Path]:
+    """A plugin's card and the folder it lies in."""
+    folder = ROOT / f"plugins/{plugin}/src/loupette_{plugin}/weights"
+    card: dict[str, Any] = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    return card, folder
+
+
 def accuracy_when() -> str:
     """The day, the command and the thresholds of the figures."""
     measured = _measured()

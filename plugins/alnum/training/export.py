@@ -17,10 +17,9 @@ from loupette_alnum.solver import WEIGHTS, AlnumSolver, read_rules
 
 GENERATOR = {
     "what": "loupette.toolkit.synth with draw_alnum",
-    "version": 3,
-    "seeds": "10000 + shard for shards 0-4, 20000 + shard for 5-11 (generate.py --seed 1 and 2)",
-    "pictures_drawn": 136_000,
-    "note": "settings were widened during the run: shards 0-4 older, 5-11 as version 3",
+    "version": 5,
+    "seeds": "40000 + shard for 0-11 (version 4); 50000 + shard for 0-9, 60000 + shard for 0-13",
+    "note": "begun from the weights of 2026-11-22, which had seen 600,000 pictures of versions 3, 4",
     "held_out_seed": 9990000,
     "data": "drawn by this project only; fonts and photos as fetch_assets.py names them",
 }

@@ -50,8 +50,7 @@ def bundled(folder: Path) -> list[tuple[Pixels, str]]:
     with (folder / "labels.csv").open(encoding="utf-8") as labels:
         rows = list(csv.DictReader(labels))
     return [
-        (np.asarray(Image.open(folder / row["file"]).convert("RGB")), row["answer"])
-        for row in rows
+        (np.asarray(Image.open(folder / row["file"]).convert("RGB")), row["answer"]) for row in rows
     ]
 
 

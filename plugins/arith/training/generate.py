@@ -5,7 +5,7 @@ A running training picks new shards up; numbers start again at `--keep`, so disk
     python plugins/arith/training/generate.py --out data/train/arith --shards 30
     python plugins/arith/training/generate.py --out data/train/arith --held --shards 1 --count 2000
     python plugins/arith/training/generate.py --sheet build/arith.png
-    python plugins/arith/training/generate.py --seed 14 --sample \
+    python plugins/arith/training/generate.py --seed 21 --sample \
         plugins/arith/src/loupette_arith/samples/sample.png
     python plugins/arith/training/generate.py --seed 77 --count 32 \
         --samples plugins/arith/tests/samples
@@ -68,7 +68,7 @@ def main() -> None:
     args = parser.parse_args()
     cv2.setNumThreads(1)
     if args.sample:
-        write_sample(args.sample, Studio(args.assets, args.seed))
+        write_sample(args.sample, Studio(args.assets, args.seed, working=300))
         return
     if args.samples:
         write_samples(args.samples, Studio(args.assets, args.seed, held=True), count=args.count)
