@@ -19,7 +19,7 @@ GENERATOR = {
     "what": "loupette.toolkit.synth with draw_alnum",
     "version": 5,
     "seeds": "40000 + shard for 0-11 (version 4); 50000 + shard for 0-9, 60000 + shard for 0-13",
-    "note": "begun from the weights of 2026-11-22, which had seen 600,000 pictures of versions 3, 4",
+    "note": "begun from the weights of 2026-11-22, 600,000 pictures of versions 3 and 4",
     "held_out_seed": 9990000,
     "data": "drawn by this project only; fonts and photos as fetch_assets.py names them",
 }
