@@ -18,8 +18,9 @@ from loupette_alnum.solver import WEIGHTS, AlnumSolver, read_rules
 GENERATOR = {
     "what": "loupette.toolkit.synth with draw_alnum",
     "version": 5,
-    "seeds": "40000 + shard for 0-11 (version 4); 50000 + shard for 0-9, 60000 + shard for 0-13",
-    "note": "begun from the weights of 2026-11-22, 600,000 pictures of versions 3 and 4",
+    "seeds": "10000 x --seed + shard: 4 (shards 0-11), 5 (0-9), 6 (0-9), 7 (8-15)",
+    "note": "seed 4 is version 4; how often each recipe is drawn was changed before seeds 6 and 7. "
+    "Begun from the weights of 2026-11-22: 600,000 pictures of versions 3 and 4",
     "held_out_seed": 9990000,
     "data": "drawn by this project only; fonts and photos as fetch_assets.py names them",
 }
