@@ -361,6 +361,15 @@ def test_a_gif_cut_in_the_header_of_its_second_frame_is_broken(cut: int) -> None
         decode_picture(gif_frames(1)[:-1] + b"," + bytes(cut))
 
 
+def test_a_frame_beyond_the_canvas_is_refused_before_it_is_decoded() -> None:
+    frame = b"," + struct.pack("<4HB", 0, 0, 6000, 6000, 0) + b"\x02\x02\x44\x01\x00"
+    grown = gif_frames(1)[:-1] + frame + b";"
+    begun = time.thread_time()
+    with pytest.raises(BrokenImage, match="does not fit its canvas"):
+        decode_picture(grown)
+    assert time.thread_time() - begun < 0.05
+
+
 def assert_picture_or_bad_image(data: bytes) -> None:
     try:
         picture = decode_picture(data, limits=ImageLimits(max_pixels=1_000_000))

@@ -155,6 +155,7 @@ def _check_size(image: Image.Image, limits: ImageLimits) -> None:
 
 
 def _read_frames(image: Image.Image, limits: ImageLimits) -> list[Pixels]:
+    size = image.size
     frames = [_to_rgba(image)]
     most = min(limits.max_frames, limits.max_pixels // (image.width * image.height))
     while True:
@@ -164,6 +165,8 @@ def _read_frames(image: Image.Image, limits: ImageLimits) -> list[Pixels]:
             return frames
         if len(frames) == most:
             raise TooManyFrames(f"an animation of this size may have {most} frames")
+        if image.size != size:  # Pillow grows the canvas, past all that the header was checked for
+            raise BrokenImage("a frame of the animation does not fit its canvas")
         frames.append(_to_rgba(image))
 
 
