@@ -1,6 +1,6 @@
 """Export a checkpoint of the recogniser as the plugin's packaged model, with its card.
 
-    python plugins/arith/training/export.py --run data/runs/arith
+    python plugins/arith/training/export.py --checkpoint data/runs/arith/checkpoint.npz
 
 It ends with the threshold for registry.toml. ``--calibrate`` leaves the model as it is
 and measures its confidences anew.
@@ -9,26 +9,19 @@ and measures its confidences anew.
 import argparse
 from pathlib import Path
 
+from texts import answer_of
+
 from loupette.plugin import Picture, Unsolvable
 from loupette.toolkit.calibration import recommendation
 from loupette.toolkit.ctc import CtcRecognizer
 from loupette.toolkit.export import Read, calibrate, export
 from loupette.toolkit.images import combine_frames
 from loupette_arith.decode import ExpressionDecoder
-from loupette_arith.expression import ExpressionError, evaluate, format_value
-from loupette_arith.grammar import DRAWN
+from loupette_arith.expression import format_value
 from loupette_arith.model import ALPHABET, HEIGHT, WIDTH
 from loupette_arith.solver import WEIGHTS
 
 DATA = "drawn sums only: training/generate.py, from the trunk of the alphanumeric model"
-
-
-def answer_of(symbols: str) -> str | None:
-    """The value of what was drawn; None for symbols in no order, of which nobody asks a value."""
-    try:
-        return format_value(evaluate(symbols, DRAWN))
-    except ExpressionError:
-        return None
 
 
 def load_reader(weights: Path) -> Read:
@@ -49,8 +42,8 @@ def load_reader(weights: Path) -> Read:
 def main() -> None:
     """Export."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--run", type=Path, default=Path("data/runs/arith"))
-    parser.add_argument("--shards", type=Path, default=Path("data/train/arith"))
+    parser.add_argument("--checkpoint", type=Path, default=Path("data/runs/arith/checkpoint.npz"))
+    parser.add_argument("--held", type=Path, default=Path("data/train/arith/held"))
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     parser.add_argument(
         "--calibrate", action="store_true", help="leave the model, rewrite the card"
@@ -58,11 +51,10 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=4000, help="held-out pictures used at most")
     parser.add_argument("--plot", type=Path, help="draw accuracy over confidence, as PNG")
     args = parser.parse_args()
-    held = args.shards / "held"
     if args.calibrate:
         card = calibrate(
             args.out,
-            held=held,
+            held=args.held,
             load=load_reader,
             answer_of=answer_of,
             plot=args.plot,
@@ -70,12 +62,12 @@ def main() -> None:
         )
     else:
         card = export(
-            args.run / "checkpoint.npz",
+            args.checkpoint,
             args.out,
             alphabet=ALPHABET,
             height=HEIGHT,
             width=WIDTH,
-            held=held,
+            held=args.held,
             facts={"type_id": 50100, "data": DATA},
             load=load_reader,
             answer_of=answer_of,

@@ -6,7 +6,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from loupette_arith.grammar import chinese_numeral
+from loupette_arith.expression import ExpressionError, evaluate, format_value
+from loupette_arith.grammar import DRAWN, chinese_numeral
 from loupette_arith.model import ALPHABET, ARABIC, BANKING
 
 _T = TypeVar("_T")
@@ -105,6 +106,14 @@ def draw_sum(rng: np.random.Generator) -> str:
 def to_symbols(text: str) -> str:
     """What the recogniser should put out for a drawn text."""
     return "".join(_SYMBOL.get(char, char.lower()) for char in text)
+
+
+def answer_of(symbols: str) -> str | None:
+    """The answer to a drawn text; None for symbols in no order, of which nobody asks a value."""
+    try:
+        return format_value(evaluate(symbols, DRAWN))
+    except ExpressionError:
+        return None
 
 
 def _jumble(rng: np.random.Generator) -> str:

@@ -14,12 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from texts import to_symbols
+from texts import answer_of, to_symbols
 
 from loupette.toolkit.finetune import Subject, adapt, take_drawn, take_labelled
 from loupette.toolkit.training import Run, save_weights, train
-from loupette_arith.expression import ExpressionError, evaluate, format_value
-from loupette_arith.grammar import DRAWN
 from loupette_arith.model import ALPHABET, HEIGHT, WIDTH
 from loupette_arith.solver import WEIGHTS, SumSolver
 
@@ -31,22 +29,10 @@ INIT_SYMBOLS = "0123456789abcdefghijklmnopqrstuvw×yz"
 
 def package(checkpoint: Path, held: Path, out: Path) -> None:
     """Export a checkpoint into a weights folder."""
-    shards = checkpoint.parent / "calibrate"
-    shards.mkdir(exist_ok=True)
-    (shards / "held").unlink(missing_ok=True)
-    (shards / "held").symlink_to(held.resolve())
-    command = [sys.executable, str(HERE / "export.py"), "--run", str(checkpoint.parent)]
+    command = [sys.executable, str(HERE / "export.py"), "--checkpoint", str(checkpoint)]
     # Only TensorFlow writes LiteRT models.
     env = {**os.environ, "KERAS_BACKEND": "tensorflow"}
-    subprocess.run([*command, "--shards", str(shards), "--out", str(out)], env=env, check=True)
-
-
-def value_of(symbols: str) -> str | None:
-    """The answer to a drawn sum; None for symbols in no order."""
-    try:
-        return format_value(evaluate(symbols, DRAWN))
-    except ExpressionError:
-        return None
+    subprocess.run([*command, "--held", str(held), "--out", str(out)], env=env, check=True)
 
 
 SUBJECT = Subject(
@@ -54,7 +40,7 @@ SUBJECT = Subject(
     package,
     WEIGHTS,
     text_of=lambda row: to_symbols(row["expression"]),
-    answer_of=value_of,
+    answer_of=answer_of,
 )
 
 

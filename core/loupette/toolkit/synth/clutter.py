@@ -59,11 +59,7 @@ def _edge(rng: np.random.Generator) -> int:
 
 
 def _lines(
-    canvas: Pixels,
-    load: float,
-    palette: Palette,
-    cap: float,
-    rng: np.random.Generator,
+    canvas: Pixels, load: float, palette: Palette, cap: float, rng: np.random.Generator
 ) -> None:
     edge = _edge(rng)
     for _ in range(1 + int(load * rng.integers(1, 10))):
@@ -72,11 +68,7 @@ def _lines(
 
 
 def _strokes(
-    canvas: Pixels,
-    load: float,
-    palette: Palette,
-    cap: float,
-    rng: np.random.Generator,
+    canvas: Pixels, load: float, palette: Palette, cap: float, rng: np.random.Generator
 ) -> None:
     """One or two thick lines or curves right through the text, mostly in the ink's own colour."""
     height, width = canvas.shape[:2]
@@ -100,11 +92,7 @@ def _smooth(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArr
 
 
 def _curves(
-    canvas: Pixels,
-    load: float,
-    palette: Palette,
-    cap: float,
-    rng: np.random.Generator,
+    canvas: Pixels, load: float, palette: Palette, cap: float, rng: np.random.Generator
 ) -> None:
     height, width = canvas.shape[:2]
     steps = np.linspace(0, 1, 40)
@@ -132,11 +120,7 @@ def _curves(
 
 
 def _circles(
-    canvas: Pixels,
-    load: float,
-    palette: Palette,
-    cap: float,
-    rng: np.random.Generator,
+    canvas: Pixels, load: float, palette: Palette, cap: float, rng: np.random.Generator
 ) -> None:
     edge = _edge(rng)
     for _ in range(1 + int(load * rng.integers(1, 9))):
@@ -161,11 +145,7 @@ def _circles(
 
 
 def _dots(
-    canvas: Pixels,
-    load: float,
-    palette: Palette,
-    cap: float,
-    rng: np.random.Generator,
+    canvas: Pixels, load: float, palette: Palette, cap: float, rng: np.random.Generator
 ) -> None:
     largest = max(1, int(cap * 0.09))
     count = 5 + int(load * rng.uniform(0.2, 1) * canvas.shape[0] * canvas.shape[1] / 70)
@@ -175,11 +155,7 @@ def _dots(
 
 
 def _specks(
-    canvas: Pixels,
-    load: float,
-    palette: Palette,
-    cap: float,
-    rng: np.random.Generator,
+    canvas: Pixels, load: float, palette: Palette, cap: float, rng: np.random.Generator
 ) -> None:
     height, width = canvas.shape[:2]
     count = int(height * width * load * rng.uniform(0.01, 0.12))
@@ -188,11 +164,7 @@ def _specks(
 
 
 def _grid(
-    canvas: Pixels,
-    load: float,
-    palette: Palette,
-    cap: float,
-    rng: np.random.Generator,
+    canvas: Pixels, load: float, palette: Palette, cap: float, rng: np.random.Generator
 ) -> None:
     height, width = canvas.shape[:2]
     step = int(rng.uniform(4, 16)) + 2
@@ -207,11 +179,7 @@ def _grid(
 
 
 def _letters(
-    canvas: Pixels,
-    load: float,
-    palette: Palette,
-    cap: float,
-    rng: np.random.Generator,
+    canvas: Pixels, load: float, palette: Palette, cap: float, rng: np.random.Generator
 ) -> None:
     """Small pale characters, which are not part of the answer."""
     paper = np.median(canvas[::4, ::4].reshape(-1, 3), axis=0)
@@ -231,11 +199,7 @@ def _letters(
 
 
 def _cuts(
-    canvas: Pixels,
-    load: float,
-    palette: Palette,
-    cap: float,
-    rng: np.random.Generator,
+    canvas: Pixels, load: float, palette: Palette, cap: float, rng: np.random.Generator
 ) -> None:
     """Thin lines in the colour of the paper, which cut the letters."""
     paper = np.median(canvas[::4, ::4].reshape(-1, 3), axis=0)
@@ -243,11 +207,7 @@ def _cuts(
 
 
 def _webs(
-    canvas: Pixels,
-    load: float,
-    palette: Palette,
-    cap: float,
-    rng: np.random.Generator,
+    canvas: Pixels, load: float, palette: Palette, cap: float, rng: np.random.Generator
 ) -> None:
     """Rays from one point, or a net of many short lines."""
     if rng.random() < 0.5:
