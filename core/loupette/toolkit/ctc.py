@@ -24,8 +24,8 @@ _LIKELY = 1e-3
 """Symbols below this share of a step's likeliest one do not start or go on a text there."""
 
 _NEGLIGIBLE = 1e-4
-"""Texts below this share of the likeliest one so far are given up. Together the two limits change
-none of 3,199 texts, no confidence by over .004, and the search takes 0.3 ms instead of 1.9."""
+"""Texts below this share of the likeliest one so far are given up. The two limits bound the time
+that noise takes."""
 
 NEVER = -1e30
 """Log-probability of what cannot be; finite, so that differences stay numbers."""
@@ -162,8 +162,7 @@ def beam_search(
     """Prefix beam search (A. Hannun et al., 2014, arXiv:1408.2873, without a language model).
 
     Where the likeliest text breaks the limits, the likeliest path within them is searched too: a
-    beam alone loses texts that begin less likely than they end. Told the true length, this read
-    .625 of 19 sources, the beam alone .623, and one of 300 prefixes .625.
+    beam alone loses texts that begin less likely than they end.
 
     Args:
         log_probs: float32, (steps, symbols + 1), as `restrict` left it.
@@ -257,7 +256,7 @@ def _fit_length(log_probs: LogProbs, least: int, most: int) -> list[int] | None:
     """The symbols on the single most likely path with so many of them (A. Viterbi, 1967).
 
     Each state is a number of symbols so far and the last output, the blank being the last one.
-    1.3 ms, and needed only where the limits bind.
+    Needed only where the limits bind, and dearer than the beam.
     """
     steps, outputs = log_probs.shape
     blank, most = outputs - 1, min(most, steps)

@@ -160,17 +160,9 @@ def combine_frames(frames: Pixels) -> Pixels:
 
     So letters are gathered that show in turn, blink or fade, whatever their colour. Frames on a
     dark ground are turned round first, so an animation that flips reads as one that does not.
-    What moves over letters that stay is gathered too: `median_frame` is rid of it. Shares that the
-    alnum model of 2026-11-22 read, of easycaptcha_gif (n = 74) and of 120 clean stills, animated
-    in the ways of tests/toolkit/test_images.py:
-
-        rule      easycaptcha  in turn  20 in turn  as typed  moving noise  flipping
-        farthest  .57          .91      .91         .91       .00           .91
-        mean      .62          .93      .82         .86       .68           .91
-        median    .60          .00      .00         .00       .83           .91
-        darkest   .54          .91      -           -         .00           .63
-
-    `python plugins/alnum/training/evaluate.py --data DATA/text` measures the first column.
+    What moves over letters that stay is gathered too: `median_frame` is rid of it. The darkest of
+    each pixel loses light letters, the median and the mean lose what shows in few frames:
+    tests/toolkit/test_images.py draws each case.
 
     Args:
         frames: uint8, (count, height, width, 3), on white.
