@@ -80,8 +80,8 @@ def read_rules(options: Mapping[str, OptionValue], alphabet: Alphabet) -> Rules:
 class AlnumSolver:
     """The loaded model.
 
-    It has no ``solve_batch``: in batches of 8 or 16 a picture takes this model no less CPU than alone
-    (int8 weights on LiteRT, one thread), and changing the size of the batch costs more.
+    It has no ``solve_batch``: in batches of 8 or 16 a picture takes this model no less CPU than
+    alone (int8 weights on LiteRT, one thread), and changing the size of the batch costs more.
 
     Args:
         weights: folder of the model and its card.
