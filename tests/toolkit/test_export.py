@@ -1,6 +1,7 @@
 """Calibration is tested with a solver that needs no model; one slow test packages a real one."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ pytest.importorskip("tensorflow", reason="exporting needs the train extra")
 
 from loupette.plugin import Picture, Unsolvable
 from loupette.toolkit.ctc import Alphabet, CtcRecognizer
-from loupette.toolkit.export import Read, calibrate, export
+from loupette.toolkit.export import calibrate, export
+from loupette.toolkit.subject import Read, Subject
 from loupette.toolkit.synth.shards import LONGEST
 from loupette.toolkit.weights import CARD, read_card, write_card
 
@@ -36,6 +38,19 @@ def load_overconfident(folder: Path) -> Read:
         return "1", float(1 / (1 + np.exp(-brightness / 64 / temperature)))
 
     return read
+
+
+SUBJECT = Subject(
+    name="ones",
+    type_id=60001,
+    alphabet=ALPHABET,
+    height=48,
+    width=160,
+    load=lambda weights: pytest.fail("the reader is asked, not the solver"),
+    reader=load_overconfident,
+    packaged=Path("weights"),
+    training=Path("training"),
+)
 
 
 @pytest.fixture
@@ -64,7 +79,7 @@ def test_calibrating_finds_the_temperature_that_makes_a_solver_honest(
     folder: Path, tmp_path: Path
 ) -> None:
     held = draw_held(tmp_path / "held", 1200)
-    card = calibrate(folder, held=held, load=load_overconfident)
+    card = calibrate(SUBJECT, folder, held=held)
     assert card["temperature"] == pytest.approx(2.0, abs=0.4)
     assert card["calibration"]["error"] < 0.06
     assert read_card(folder).facts == card
@@ -75,7 +90,7 @@ def test_what_is_reported_was_not_fitted_on(folder: Path, tmp_path: Path) -> Non
     labels = np.load(held / "labels_00000.npy")
     labels[::2, 0], labels[1::2, 0] = 1, 0
     np.save(held / "labels_00000.npy", labels)
-    card = calibrate(folder, held=held, load=load_overconfident)
+    card = calibrate(SUBJECT, folder, held=held)
     assert card["calibration"]["n"] == 20
     assert all(row["accuracy"] == 0 for row in card["calibration"]["reliability"])
 
@@ -83,12 +98,8 @@ def test_what_is_reported_was_not_fitted_on(folder: Path, tmp_path: Path) -> Non
 def test_pictures_without_an_answer_are_left_out(folder: Path, tmp_path: Path) -> None:
     held = draw_held(tmp_path / "held", 60)
     ones = int((np.load(held / "labels_00000.npy")[:, 0] == 1).sum())
-    card = calibrate(
-        folder,
-        held=held,
-        load=load_overconfident,
-        answer_of=lambda text: "1" if text == "1" else None,
-    )
+    subject = replace(SUBJECT, answer_of=lambda text: "1" if text == "1" else None)
+    card = calibrate(subject, folder, held=held)
     assert card["calibration"]["n"] == ones // 2
 
 
@@ -96,7 +107,7 @@ def test_pictures_are_taken_from_all_shards_up_to_the_count(folder: Path, tmp_pa
     held = draw_held(tmp_path / "held", 30)
     for kind in ("images", "labels"):
         (held / f"{kind}_00001.npy").write_bytes((held / f"{kind}_00000.npy").read_bytes())
-    cards = [calibrate(folder, held=held, load=load_overconfident, count=c) for c in (50, 100)]
+    cards = [calibrate(SUBJECT, folder, held=held, count=c) for c in (50, 100)]
     assert [card["calibration"]["n"] for card in cards] == [25, 30]
 
 
@@ -105,13 +116,13 @@ def test_a_refusal_is_not_an_answer(folder: Path, tmp_path: Path) -> None:
     images = np.load(held / "images_00000.npy")
     images[:20] = 0
     np.save(held / "images_00000.npy", images)
-    curve = calibrate(folder, held=held, load=load_overconfident)["calibration"]["curve"]
+    curve = calibrate(SUBJECT, folder, held=held)["calibration"]["curve"]
     assert (curve[0]["threshold"], curve[0]["answered"], curve[0]["n"]) == (0, 0.5, 10)
 
 
 def test_calibrating_draws_the_curve(folder: Path, tmp_path: Path) -> None:
     held = draw_held(tmp_path / "held", 20)
-    calibrate(folder, held=held, load=load_overconfident, plot=tmp_path / "curve.png")
+    calibrate(SUBJECT, folder, held=held, plot=tmp_path / "curve.png")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -123,16 +134,8 @@ def test_an_exported_model_is_one_that_the_recogniser_loads(tmp_path: Path) -> N
     model = build_model(len(ALPHABET.symbols), 48, 160)
     arrays = {f"model/{variable.path}": variable.numpy() for variable in model.variables}
     np.savez(checkpoint, state=np.array([7.0, 60.0]), **arrays)
-    card = export(
-        checkpoint,
-        tmp_path / "out",
-        alphabet=ALPHABET,
-        height=48,
-        width=160,
-        held=draw_held(tmp_path / "held", 8),
-        facts={"type_id": 60001},
-        load=load_overconfident,
-    )
+    held = draw_held(tmp_path / "held", 8)
+    card = export(SUBJECT, checkpoint, tmp_path / "out", held=held)
     assert json.loads((tmp_path / "out" / CARD).read_text()) == card
     assert (card["type_id"], card["trained"]["steps"], card["held_out"]["exact"]["n"]) == (
         60001,

@@ -13,7 +13,6 @@ from loupette.toolkit.ctc import Alphabet
 from loupette.toolkit.finetune import (
     WORSE,
     Own,
-    Subject,
     Tuned,
     augment_lightly,
     fine_tune,
@@ -24,6 +23,7 @@ from loupette.toolkit.finetune import (
     write_report,
 )
 from loupette.toolkit.metrics import Share
+from loupette.toolkit.subject import Subject
 from loupette.toolkit.synth.shards import LONGEST
 from loupette.toolkit.training import Run, Trainer, save_weights
 
@@ -103,10 +103,15 @@ class Reader:
 
 
 SUBJECT = Subject(
-    lambda weights: Reader(),
-    lambda checkpoint, held, out: None,
-    Path("weights"),
-    text_of=lambda row: row["answer"],
+    name="bars",
+    type_id=60001,
+    alphabet=ALPHABET,
+    height=48,
+    width=160,
+    load=lambda weights: Reader(),
+    reader=lambda weights: pytest.fail("the solver is asked, not the reader"),
+    packaged=Path("weights"),
+    training=Path("training"),
 )
 
 

@@ -5,7 +5,7 @@ Needs the ``train`` extra.
 
 import datetime
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,15 +26,10 @@ from loupette.toolkit.calibration import (
 )
 from loupette.toolkit.ctc import Alphabet, CtcRecognizer, LogProbs, greedy
 from loupette.toolkit.metrics import Share
+from loupette.toolkit.subject import Read, Subject
 from loupette.toolkit.synth.shards import list_shards, read_labels
 from loupette.toolkit.training import Run, build_model, load_weights
 from loupette.toolkit.weights import CARD, add_to_card, read_card, write_card
-
-Read = Callable[[Picture], tuple[str, float]]
-"""What a solver sees in a picture, sure or not: answer and confidence; `Unsolvable` if nothing."""
-
-Load = Callable[[Path], Read]
-"""Makes the `Read` of a weights folder."""
 
 MODEL_FILE = "model.tflite"
 
@@ -43,31 +38,21 @@ MOST_LOST = 0.01
 
 
 def export(
+    subject: Subject,
     checkpoint: Path,
     folder: Path,
     *,
-    alphabet: Alphabet,
-    height: int,
-    width: int,
     held: Path,
-    facts: Mapping[str, Any],
-    load: Load,
-    answer_of: Callable[[str], str | None] = str,
     count: int = 4000,
     plot: Path | None = None,
 ) -> dict[str, Any]:
     """Write ``model.tflite`` and ``card.json``, both only when all is measured.
 
     Args:
+        subject: the plugin.
         checkpoint: from training; its averaged weights are taken.
         folder: the plugin's weights folder.
-        alphabet: of the model.
-        height: input height.
-        width: input width.
         held: folder of validation shards: drawn with fonts and styles kept from training.
-        facts: more entries for the card: generator, command, scores elsewhere.
-        load: as for `calibrate`.
-        answer_of: as for `calibrate`.
         count: validation pictures used at most; a threshold found on 1,000 is a matter of luck.
         plot: PNG file for accuracy over confidence.
 
@@ -75,19 +60,19 @@ def export(
         The card's entries.
     """
     keras.mixed_precision.set_global_policy("float32")
-    model = build_model(len(alphabet.symbols), height, width)
+    model = build_model(len(subject.alphabet.symbols), subject.height, subject.width)
     load_weights(model, checkpoint)
     images, labels = _held(held, count)
     with TemporaryDirectory() as scratch:
         made = Path(scratch)
-        card = _facts(model, alphabet, (height, width), facts) | {"trained": _trained(checkpoint)}
+        card = _facts(model, subject) | {"trained": _trained(checkpoint)}
         exact = _write_checked(model, made, card, images, labels)
         card["held_out"] = {
             "what": "pictures of the project's own generator, in fonts and styles never trained on",
             "exact": _score(exact),
         }
         write_card(made, card)
-        card = calibrate(made, held=held, load=load, answer_of=answer_of, count=count, plot=plot)
+        card = calibrate(subject, made, held=held, count=count, plot=plot)
         folder.mkdir(parents=True, exist_ok=True)
         for name in (MODEL_FILE, CARD):
             shutil.copyfile(made / name, folder / name)
@@ -95,11 +80,10 @@ def export(
 
 
 def calibrate(
+    subject: Subject,
     folder: Path,
     *,
     held: Path,
-    load: Load,
-    answer_of: Callable[[str], str | None] = str,
     count: int = 4000,
     plot: Path | None = None,
 ) -> dict[str, Any]:
@@ -108,12 +92,14 @@ def calibrate(
     The temperature is fitted on every other held-out picture. The card's reliability table, curve
     and recommended threshold are of the others.
 
+    Both ask `Subject.reader`, which refuses nothing for being unsure: else the temperature that
+    has the solver refuse the most would cost the least. Pictures whose text has no answer are
+    left out.
+
     Args:
+        subject: the plugin.
         folder: the model and its card, which is rewritten.
         held: folder of validation shards.
-        load: gives the solver's answers with its confidences, but before it refuses unsure ones:
-            else the temperature that has it refuse the most would cost the least.
-        answer_of: what is right for a label; None leaves the picture out.
         count: validation pictures used at most; a threshold found on 1,000 is a matter of luck.
         plot: PNG file for accuracy over confidence.
 
@@ -125,12 +111,12 @@ def calibrate(
     cases = [
         (_picture(image), truth)
         for image, codes in zip(*_held(held, count), strict=True)
-        if (truth := answer_of(alphabet.decode(codes))) is not None
+        if (truth := subject.answer_of(alphabet.decode(codes))) is not None
     ]
 
     def read_at(temperature: float, part: Sequence[_Case]) -> _Outcomes:
         add_to_card(folder, temperature=temperature)
-        return _read_all(load(folder), part)
+        return _read_all(subject.reader(folder), part)
 
     temperature = fit_temperature(lambda value: log_loss(*read_at(value, cases[::2])))
     what = "the solver's confidences of held-out pictures that the temperature was not fitted on"
@@ -171,20 +157,19 @@ def _picture(rgb: Pixels) -> Picture:
     return Picture(np.concatenate([rgb, alpha], axis=2)[None], "png")
 
 
-def _facts(
-    model: keras.Model, alphabet: Alphabet, size: tuple[int, int], facts: Mapping[str, Any]
-) -> dict[str, Any]:
+def _facts(model: keras.Model, subject: Subject) -> dict[str, Any]:
     """What the card says of the model itself."""
     return {
+        "type_id": subject.type_id,
         "model_file": MODEL_FILE,
-        "input_shape": [*size, 3],
-        "symbols": alphabet.symbols,
-        "fold_case": alphabet.fold_case,
-        "blank": alphabet.blank,
+        "input_shape": [subject.height, subject.width, 3],
+        "symbols": subject.alphabet.symbols,
+        "fold_case": subject.alphabet.fold_case,
+        "blank": subject.alphabet.blank,
         "temperature": 1.0,
         "parameters": int(model.count_params()),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        **facts,
+        **subject.facts,
     }
 
 

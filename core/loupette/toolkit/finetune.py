@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from loupette.plugin import Challenge, Picture, Solver, Unsolvable
 from loupette.toolkit.images import open_picture
-from loupette.toolkit.labelled import TextOf, read_examples, split, write_parts
+from loupette.toolkit.labelled import read_examples, split, write_parts
 from loupette.toolkit.metrics import Share
+from loupette.toolkit.subject import Subject
 from loupette.toolkit.synth.shards import list_shards, read_labels
 from loupette.toolkit.training import (
     Batch,
@@ -46,23 +47,8 @@ _WORST = 200.0
 Case = tuple[Picture, str]
 
 
-@dataclass(frozen=True)
-class Subject:
-    """What fine-tuning must know of a plugin.
-
-    Attributes:
-        load: makes the solver of a weights folder.
-        package: writes a weights folder, from a checkpoint and shards to calibrate on.
-        packaged: weights folder of the plugin as it is.
-        text_of: what stands in a picture, in the model's symbols, from its row of ``labels.csv``.
-        answer_of: the answer to a text; None where there is none.
-    """
-
-    load: Callable[[Path], Solver]
-    package: Callable[[Path, Path, Path], None]
-    packaged: Path
-    text_of: TextOf
-    answer_of: Callable[[str], str | None] = str
+Package = Callable[[Subject, Path, Path, Path], None]
+"""Writes a weights folder (last) from a checkpoint and the shards to calibrate it on."""
 
 
 def augment_lightly(
@@ -228,6 +214,7 @@ def adapt(
     own: Own,
     cases: list[Case],
     *,
+    package: Package,
     init: Path,
     out: Path,
     steps: int = 600,
@@ -239,6 +226,7 @@ def adapt(
         subject: the plugin.
         own: the user's pictures.
         cases: those of them that before and after are measured on.
+        package: writes the weights folder.
         init: weights to start from.
         out: folder for the model, its card and ``report.md``.
         steps: most steps.
@@ -247,7 +235,7 @@ def adapt(
         The report.
     """
     tuned, calibrating = fine_tune(run, own, init=init, steps=steps), _calibrating(run, own)
-    subject.package(tuned.checkpoint, calibrating, out)
+    package(subject, tuned.checkpoint, calibrating, out)
     before = measure(subject.load(subject.packaged), cases)
     after = measure(subject.load(out), cases)
     scores = {"before": _facts(before), "after": _facts(after)}

@@ -6,7 +6,7 @@ Needs the ``train`` extra. Of the three parts *train* is learnt from, *check* sa
 
 import csv
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +15,11 @@ import numpy.typing as npt
 
 from loupette.toolkit.ctc import Alphabet
 from loupette.toolkit.images import combine_frames, open_picture
+from loupette.toolkit.subject import TextOf
 from loupette.toolkit.synth.shards import LONGEST, write_shard
 
 PARTS = {"held": 0.2, "check": 0.15, "train": 0.65}
 """The parts, and how much of a folder each gets."""
-
-TextOf = Callable[[Mapping[str, str]], str]
-"""What stands in a picture, in the model's symbols, from its row of ``labels.csv``."""
 
 
 @dataclass(frozen=True)

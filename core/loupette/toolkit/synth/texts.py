@@ -15,7 +15,12 @@ _SETS = (
     (LOWER + DIGITS, 0.09),
     (UPPER + LOWER + DIGITS, 0.14),
 )
-_LENGTHS = np.array([0.01, 0.03, 0.05, 0.34, 0.22, 0.17, 0.07, 0.08, 0.02, 0.01])
+_LENGTHS = np.array([0.01, 0.02, 0.04, 0.34, 0.25, 0.20, 0.06, 0.06, 0.01, 0.01])
+
+SPOKEN = 0.25
+"""Share of the texts of letters alone in which vowels and consonants take turns, as generators do
+that want to be pronounceable."""
+_VOWELS = "aeiou"
 
 
 def draw_alnum(rng: np.random.Generator) -> str:
@@ -23,7 +28,7 @@ def draw_alnum(rng: np.random.Generator) -> str:
 
     Single-case and digit-only texts are two thirds: so the look of the neighbours can tell an
     ``o`` from a ``0``. Half of the mixed ones leave out what cannot be told apart, as many
-    generators do.
+    generators do; some of letters alone can be spoken.
     """
     point = float(rng.random())
     chars = _SETS[-1][0]
@@ -35,4 +40,18 @@ def draw_alnum(rng: np.random.Generator) -> str:
     if not chars.isdigit() and rng.random() < 0.5:
         chars = "".join(char for char in chars if char not in AMBIGUOUS)
     length = 1 + int(rng.choice(len(_LENGTHS), p=_LENGTHS))
+    if chars.isalpha() and rng.random() < SPOKEN:
+        return _speak(rng, chars, length)
     return "".join(chars[int(i)] for i in rng.integers(len(chars), size=length))
+
+
+def _speak(rng: np.random.Generator, letters: str, length: int) -> str:
+    """Letters that can be spoken: after a consonant a vowel, after a vowel mostly a consonant."""
+    vowels = "".join(char for char in letters if char.lower() in _VOWELS)
+    consonants = "".join(char for char in letters if char.lower() not in _VOWELS)
+    text, vowel = "", rng.random() < 0.4
+    for _ in range(length):
+        pool = vowels if vowel else consonants
+        text += pool[int(rng.integers(len(pool)))]
+        vowel = not vowel or rng.random() < 0.1
+    return text
