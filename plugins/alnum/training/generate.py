@@ -22,7 +22,7 @@ from loupette.toolkit.synth.recipes import RECIPES
 from loupette.toolkit.synth.shards import write_shard
 from loupette_alnum.model import ALPHABET, HEIGHT, WIDTH
 
-GENERATOR_VERSION = 5
+GENERATOR_VERSION = 6
 """Counts up when what is drawn changes; written into the model's card."""
 
 EMPTY = 0.025

@@ -25,14 +25,14 @@ TRIES = 60
 """Styles tried before a text is given up."""
 
 
-LEAST_CONTRAST = 42.0
+LEAST_CONTRAST = 50.0
 """Mean distance of letters from their ground, of 255, below which people fail as well."""
 
-MOST_COVERED = 0.3
+MOST_COVERED = 0.22
 """Share of the ink that clutter may hide or recolour."""
 
 
-MOST_CROWDED = 0.45
+MOST_CROWDED = 0.32
 """Clutter within two pixels of the letters, over the ink of the letters."""
 
 

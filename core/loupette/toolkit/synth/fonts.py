@@ -1,9 +1,10 @@
 """Font files as a source of glyph masks: what each can draw, and a cache of what it drew."""
 
 import json
+import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,9 +22,15 @@ INDEXED = LETTERS + SIGNS + CHINESE
 
 _SIZES = (20, 34, 56, 96)
 _THUMB = 20
-_MIN_ALIKE = 0.30
+_MIN_ALIKE = 0.40
 """Least share of letters that must look most like the same letter of the average face; below it a
 file is dingbats, barcodes or a script nobody could read."""
+
+_COMMON = 0.3
+"""Share of the faces, those most like the average one, that count as common."""
+
+_COMMON_PICKED = 0.4
+"""How often a common face is asked for: captchas are drawn in Arial more often than in scripts."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +42,14 @@ class Face:
         family: first word of the file name; families are held out as a whole.
         covers: the characters of `INDEXED` that it draws.
         cap: height of its capitals (or digits) over the font size.
+        alike: share of its letters that look most like the same letter of the average face.
     """
 
     path: str
     family: str
     covers: str
     cap: float
+    alike: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,7 @@ def scan_fonts(folder: Path) -> list[Face]:
         return [Face(**entry) for entry in json.loads(index.read_text())]
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".ttf", ".otf", ".ttc"))
     faces = [face for path in paths if (face := _read_face(path)) is not None]
-    faces = _drop_unlike(faces)
+    faces = _compare(faces)
     index.write_text(json.dumps([vars(face) for face in faces], ensure_ascii=False))
     return faces
 
@@ -133,19 +142,19 @@ def _thumbnail(face: Face, char: str) -> npt.NDArray[np.float32]:
     return unit
 
 
-def _drop_unlike(faces: Sequence[Face]) -> list[Face]:
-    """Leave out faces whose letters and digits do not look like letters and digits."""
-    latin = [face for face in faces if all(char in face.covers for char in LETTERS[:36])]
+def _compare(faces: Sequence[Face]) -> list[Face]:
+    """Measure how alike to others faces are, and leave out what does not look like letters."""
+    latin = [face for face in faces if all(char in face.covers for char in LETTERS)]
     others = [face for face in faces if face not in latin]
     if len(latin) < 20:
         return list(faces)
-    chars = LETTERS[:10] + LETTERS[36:]
-    thumbs = np.stack([[_thumbnail(face, c) for c in chars] for face in latin])
-    mean = thumbs.mean(axis=0)
-    best = (thumbs @ mean.T).argmax(axis=2)
-    alike = (best == np.arange(len(chars))).mean(axis=1)
-    kept = [face for face, share in zip(latin, alike, strict=True) if share >= _MIN_ALIKE]
-    return kept + others
+    thumbs = np.stack([[_thumbnail(face, c) for c in LETTERS] for face in latin])
+    best = (thumbs @ thumbs.mean(axis=0).T).argmax(axis=2)
+    # Cut to its ink an "o" is an "O".
+    folded = np.array([LETTERS.index(char.lower()) for char in LETTERS])
+    alike = (folded[best] == folded).mean(axis=1)
+    measured = [replace(f, alike=round(float(a), 3)) for f, a in zip(latin, alike, strict=True)]
+    return [face for face in measured if face.alike >= _MIN_ALIKE] + others
 
 
 @lru_cache(maxsize=64)
@@ -207,9 +216,11 @@ class FontBook:
             if taken[face.family] <= 3:
                 self._latin.append(face)
         self._latin = self._latin[:working]
+        by_likeness = sorted(self._latin, key=lambda face: -face.alike)
+        self._common = by_likeness[: math.ceil(len(by_likeness) * _COMMON)]
 
     def pick(self, rng: np.random.Generator, needed: str) -> Face:
-        """A face that draws all characters of `needed`, as likely as any other such face.
+        """A face that draws all characters of `needed`: a common one, or any.
 
         Args:
             rng: source of the choice.
@@ -219,7 +230,8 @@ class FontBook:
             LookupError: no face has them all.
         """
         latin_only = all(ord(char) < 0x2E80 for char in needed)
-        pool = self._latin if latin_only else self._cjk
+        latin = self._common if rng.random() < _COMMON_PICKED else self._latin
+        pool = latin if latin_only else self._cjk
         for _ in range(40):
             face = pool[int(rng.integers(len(pool)))] if pool else None
             if face is not None and all(char in face.covers for char in needed):

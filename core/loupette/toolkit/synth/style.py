@@ -261,15 +261,15 @@ def _draw(rng: np.random.Generator, clean: bool) -> Style:
     def between(low: float, high: float) -> float:
         return float(rng.uniform(low, high))
 
-    hard = 0.0 if clean else float(rng.beta(1.3, 1.8))
+    hard = 0.0 if clean else float(rng.beta(1.2, 2.2))
     calm = chance(0.35)
     height = _height(rng)
     count = 0 if clean else 1 + int(chance(0.45 * hard + 0.25)) + int(chance(0.4 * hard))
-    mixed, small = chance(0.05), chance(0.12)
+    mixed, small = chance(0.05), chance(0.08)
     background = choose(rng, BACKGROUNDS)
     return Style(
         height=height,
-        letter=max(between(0.18, 0.36) if small else between(0.34, 0.8), 9.0 / height),
+        letter=max(between(0.18, 0.36) if small else between(0.34, 0.8), 10.0 / height),
         room=between(0.35, 0.75) if small else between(0.55, 1.0),
         spacing=_spacing(rng),
         scatter=between(0.1, 0.9) if chance(0.25) else 0.0,
@@ -307,7 +307,7 @@ def _draw(rng: np.random.Generator, clean: bool) -> Style:
         lean=between(0.05, 0.5) if chance(0.1) else 0.0,
         tilt=between(0.02, 0.25) if chance(0.1) else 0.0,
         frame=chance(0.08),
-        negative=NEGATIVES[int(rng.choice(3, p=[0.96, 0.025, 0.015]))],
+        negative=NEGATIVES[int(rng.choice(3, p=[0.98, 0.013, 0.007]))],
         crop=between(0.01, 0.06) if chance(0.1) else 0.0,
         spill=between(0.05, 0.25) if chance(0.06) else 0.0,
     )
