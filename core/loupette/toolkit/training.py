@@ -13,7 +13,7 @@ checkpoint as if nothing had happened::
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -311,13 +311,15 @@ class Trainer:
 
     Args:
         run: what to train.
+        build: makes the model from the number of symbols, height and width.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, build: Callable[[int, int, int], keras.Model] | None = None):
         keras.utils.set_random_seed(run.seed)
         keras.config.set_dtype_policy(_fast_policy())
         self.run = run
-        self.model = build_model(len(run.alphabet.symbols), run.height, run.width)
+        build = build or build_model
+        self.model = build(len(run.alphabet.symbols), run.height, run.width)
         self.optimizer = keras.optimizers.AdamW(1e-3, weight_decay=1e-4, clipnorm=5.0)
         self.optimizer.build(self.model.trainable_variables)
         # XLA has no kernel for TensorFlow's CTC loss.

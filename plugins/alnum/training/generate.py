@@ -10,6 +10,7 @@ A running training picks new shards up; numbers start again at `--keep`, so disk
 
 import argparse
 import contextlib
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -50,11 +51,7 @@ def main() -> None:
     for number in range(args.first, args.first + args.shards):
         studio = Studio(args.assets, args.seed * 10_000 + number, held=args.held, working=300)
 
-        def draw(studio: Studio = studio) -> tuple[npt.NDArray[np.uint8], str]:
-            if studio.rng.random() < EMPTY:
-                return studio.draw_nothing(), ""
-            text = draw_alnum(studio.rng)
-            return studio.draw(list(text)), text
+        draw = partial(draw_picture, studio)
 
         if args.sheet:
             pictures, texts = zip(*(draw() for _ in range(144)), strict=True)
@@ -63,6 +60,21 @@ def main() -> None:
         folder, place = args.out / ("held" if args.held else "train"), number % args.keep
         write_shard(folder, place, draw, ALPHABET, count=args.count, height=HEIGHT, width=WIDTH)
         print(f"shard {number} -> {place}", flush=True)
+
+
+def draw_picture(studio: Studio) -> tuple[npt.NDArray[np.uint8], str]:
+    """Draw a picture, and say what it reads.
+
+    Args:
+        studio: fonts, photos and the random source.
+
+    Returns:
+        uint8, (height, width, 3), RGB, and its text; empty where there is none.
+    """
+    if studio.rng.random() < EMPTY:
+        return studio.draw_nothing(), ""
+    text = draw_alnum(studio.rng)
+    return studio.draw(list(text)), text
 
 
 def write_sheets(folder: Path, studio: Studio) -> None:
