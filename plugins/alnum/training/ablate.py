@@ -6,7 +6,8 @@
 
 ``draw`` keeps pictures larger than any model's input, with their aspect, so that each variant gets
 its own size of the same pictures. ``train`` goes on where it was stopped, variant by variant, and
-``--only NAME`` trains one. Times are CPU times. What the third-party sources say is reported, and decides nothing.
+``--only NAME`` trains one. Times are CPU times. What the third-party sources say is reported, and
+decides nothing.
 """
 
 import argparse
