@@ -1,6 +1,7 @@
 """The pool over real processes: deadlines, deaths, order, and nothing left behind."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
@@ -85,8 +86,11 @@ async def echo(pool: WorkerPool, **options: OptionValue) -> tuple[str, int]:
 
 
 def children() -> set[int]:
-    threads = Path("/proc/self/task").iterdir()
-    return {int(pid) for thread in threads for pid in (thread / "children").read_text().split()}
+    found: set[int] = set()
+    for thread in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
+            found |= {int(pid) for pid in (thread / "children").read_text().split()}
+    return found
 
 
 def test_a_task_is_solved_in_another_process() -> None:

@@ -19,7 +19,7 @@ from loupette.toolkit.metrics import Share
 NO_ANSWER = -1.0
 """Below every threshold."""
 
-WANTED = 0.97
+WANTED = 0.975
 """Share of the answers at the recommended threshold that are right."""
 
 LEAST = 50

@@ -10,18 +10,19 @@ from loupette_slider.packaged import FOLDER, load_weights
 
 
 def test_weights_are_small() -> None:
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 3_000_000
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*.*")) <= 4_000_000
 
 
 def test_weights_load_with_both_calibrations() -> None:
     weights = load_weights()
-    assert len(weights.single.weights) == 3
+    assert len(weights.single.weights) == 4
     assert len(weights.matched.weights) == 4
 
 
-def test_damaged_weights_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["gap.tflite", "edges/edges.tflite"])
+def test_damaged_weights_are_refused(tmp_path: Path, name: str) -> None:
     shutil.copytree(FOLDER, tmp_path / "weights")
-    with (tmp_path / "weights" / "gap.tflite").open("r+b") as file:
+    with (tmp_path / "weights" / name).open("r+b") as file:
         file.seek(1000)
         file.write(b"damage")
     with pytest.raises(PluginError, match="SHA-256"):

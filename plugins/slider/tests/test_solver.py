@@ -12,7 +12,7 @@ from loupette_slider.solver import SliderSolver
 
 from .conftest import LabelledScene, picture
 
-SINGLE = Calibration(0.0, (1.0, 1.0, 0.0))
+SINGLE = Calibration(0.0, (1.0, 1.0, 1.0, 0.0))
 MATCHED = Calibration(-2.0, (3.0, 1.0, 2.0, 1.0))
 
 
@@ -22,6 +22,9 @@ class FixedFinder:
 
     def detect(self, rgb: object) -> Detections:
         return self.found
+
+    def look(self, rgb: object, candidate: Candidate, kind: int) -> Candidate:
+        return candidate
 
 
 def seen(*gaps: Candidate, pieces: tuple[Candidate, ...] = ()) -> SliderSolver:

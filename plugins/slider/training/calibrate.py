@@ -1,6 +1,6 @@
 """Fit confidence on generated scenes, and show what thresholds cost and catch there.
 
-    python plugins/slider/training/calibrate.py PHOTOS gap.tflite calibration.json
+    python plugins/slider/training/calibrate.py PHOTOS gap.tflite edges.tflite calibration.json
 
 Only scenes on held-out photos are used; the first half fits, the second half measures.
 """
@@ -18,13 +18,14 @@ from generate import split_photos
 from scenes import Scene, draw_scene
 
 from loupette_slider.confidence import Calibration, matched_features, single_features
-from loupette_slider.detector import Detector
+from loupette_slider.detector import Box, Candidate, Detector
 from loupette_slider.matching import cut_piece, find_places
 from loupette_slider.ranking import rank
-from loupette_slider.solver import rank_fits
+from loupette_slider.refiner import Refiner, TwoLooks
+from loupette_slider.solver import rank_fits, settle
 
 SEED = 5_000_001
-RIGHT_PX = 5
+RIGHT_PX = 3
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ def draw_scenes(photos: list[npt.NDArray[np.uint8]], count: int) -> Iterator[Sce
         yield draw_scene(photos, np.random.default_rng([SEED, index]))
 
 
-def judge_single(detector: Detector, scene: Scene) -> Case:
+def judge_single(finder: TwoLooks, scene: Scene) -> Case:
     """Answer from the image alone."""
-    ranking = rank(detector.detect(scene.image), scene.image.shape[1])
+    ranking = rank(finder.detect(scene.image), scene.image.shape[1])
     best = ranking.gaps[0].score if ranking.gaps else 0.0
     second = ranking.gaps[1].score if len(ranking.gaps) > 1 else 0.0
     x = ranking.gaps[0].box.x if ranking.gaps else -99.0
@@ -62,11 +63,12 @@ def judge_single(detector: Detector, scene: Scene) -> Case:
     kind = "empty" if scene.gap is None else "plain"
     if scene.twins and scene.piece is None:
         kind = "twin"
-    features = single_features(best, second, with_piece=ranking.piece is not None)
+    sure = ranking.gaps[0].sure if ranking.gaps else 0.0
+    features = single_features(best, second, sure=sure, with_piece=ranking.piece is not None)
     return Case(features, right, best, second, kind)
 
 
-def judge_matched(detector: Detector, scene: Scene, *, strip: bool) -> Case | None:
+def judge_matched(finder: TwoLooks, scene: Scene, *, strip: bool) -> Case | None:
     """Answer with the piece as a second image; a strip as tall as the scene, or a tight crop."""
     if scene.gap is None or scene.piece_rgba is None or scene.piece is not None:
         return None
@@ -79,9 +81,11 @@ def judge_matched(detector: Detector, scene: Scene, *, strip: bool) -> Case | No
     piece = cut_piece(rgba, scene.image.shape[0])
     if piece is None:
         return None
-    fits = rank_fits(find_places(scene.image, piece), piece, detector.detect(scene.image))
+    fits = rank_fits(find_places(scene.image, piece), piece, finder.detect(scene.image))
     first, second = fits[0], fits[1].total if len(fits) > 1 else 0.0
-    right = abs(first.place.x - scene.gap[0]) <= RIGHT_PX
+    h, w = piece.mask.shape
+    fit = Candidate(Box(first.place.x, first.place.y, w, h), first.total)
+    right = abs(round(settle(finder, scene.image, fit).x) - scene.gap[0]) <= RIGHT_PX
     lead = first.total - second
     place = first.place
     features = matched_features(place.outline, place.content, first.heat, lead=lead)
@@ -128,17 +132,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("photos", type=Path)
     parser.add_argument("model", type=Path)
+    parser.add_argument("edges", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--count", type=int, default=1500)
     args = parser.parse_args()
     cv2.setNumThreads(1)
-    detector = Detector(args.model.read_bytes())
+    finder = TwoLooks(Detector(args.model.read_bytes()), Refiner(args.edges.read_bytes()))
     single, matched = [], []
     for index, scene in enumerate(
         draw_scenes(split_photos(args.photos, validation=True), args.count)
     ):
-        single.append(judge_single(detector, scene))
-        case = judge_matched(detector, scene, strip=index % 2 == 0)
+        single.append(judge_single(finder, scene))
+        case = judge_matched(finder, scene, strip=index % 2 == 0)
         matched += [case] if case else []
     print_refusals(single)
     curves = {}

@@ -36,15 +36,19 @@ def logit(score: float) -> float:
     return math.log(kept / (1.0 - kept))
 
 
-def single_features(best: float, second: float, *, with_piece: bool) -> tuple[float, ...]:
+def single_features(
+    best: float, second: float, *, sure: float, with_piece: bool
+) -> tuple[float, ...]:
     """Give what a single image's answer is judged by.
 
     Args:
         best: score of the answer, 0..1.
         second: score of the next candidate, 0 without one.
+        sure: of the answer's left edge, 0..1.
         with_piece: whether the drawn piece was seen.
     """
-    return logit(best), min(logit(best) - logit(second), 6.0), float(with_piece)
+    lead = min(logit(best) - logit(second), 6.0)
+    return logit(best), lead, logit(sure), float(with_piece)
 
 
 def matched_features(

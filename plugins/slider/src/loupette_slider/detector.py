@@ -75,10 +75,12 @@ class Candidate:
     Attributes:
         box: in pixels of the posted image.
         score: the network's heat at its centre, 0..1.
+        sure: probability that the left edge is within 3 px, as the second look has it, 0..1.
     """
 
     box: Box
     score: float
+    sure: float = 0.5
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The packaged network with its card: hash checked, calibration read."""
+"""The packaged networks with their cards: hashes checked, calibration read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,35 +8,41 @@ from loupette_slider.confidence import Calibration
 
 FOLDER = Path(__file__).parent / "weights"
 
+EDGES = "edges"
+"""Folder of the second network, in that of the first."""
+
 
 @dataclass(frozen=True)
 class Weights:
     """What `load_weights` gives.
 
     Attributes:
-        model: the LiteRT flatbuffer.
+        boxes: LiteRT flatbuffer of the detector.
+        edges: LiteRT flatbuffer of the refiner.
         single: calibration of answers from one image.
         matched: calibration of answers with a separate piece.
     """
 
-    model: bytes
+    boxes: bytes
+    edges: bytes
     single: Calibration
     matched: Calibration
 
 
 def load_weights(folder: Path = FOLDER) -> Weights:
-    """Read the network and its card.
+    """Read the networks and their cards.
 
     Args:
-        folder: holds ``card.json`` and the network.
+        folder: holds ``card.json`` and the detector, and in ``edges`` those of the refiner.
 
     Raises:
-        PluginError: a file is missing or is not the one that the card describes.
+        PluginError: a file is missing or is not the one that its card describes.
     """
-    card = read_card(folder)
+    card, edges = read_card(folder), read_card(folder / EDGES)
     curves = card.facts["calibration"]
     return Weights(
         card.model_path.read_bytes(),
+        edges.model_path.read_bytes(),
         Calibration.read(curves["single"]),
         Calibration.read(curves["matched"]),
     )

@@ -1,6 +1,6 @@
 """Which of the detected gaps is the true one: its own score, and the drawn piece's row and size."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loupette_slider.detector import Box, Candidate, Detections
 
@@ -37,7 +37,7 @@ def rank(found: Detections, image_width: int) -> Ranking:
     if piece is None:
         return Ranking(found.gaps, None)
     fitting = [
-        Candidate(gap.box, gap.score * _agreement(gap.box, piece.box))
+        replace(gap, score=gap.score * _agreement(gap.box, piece.box))
         for gap in found.gaps
         if gap.box.x > piece.box.x + 0.5 * piece.box.w
     ]

@@ -1,7 +1,7 @@
 """The solver: one background, with or without the piece, to the x of the gap."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import cv2
@@ -13,6 +13,7 @@ from loupette_slider.detector import Box, Candidate, Detections, Detector
 from loupette_slider.matching import Piece, Place, cut_piece, find_places
 from loupette_slider.packaged import load_weights
 from loupette_slider.ranking import Ranking, rank
+from loupette_slider.refiner import GAP, Refiner, TwoLooks
 
 SMALLEST_WIDTH = 120
 SMALLEST_HEIGHT = 60
@@ -24,23 +25,30 @@ _TWIN_RATIO = 0.85
 _WEAKEST_FIT = 0.75
 _TWIN_LEAD = 0.05
 
+_SURE_EDGE = 0.7
+
 _OUTLINE_WEIGHT = 4.0
 _HEAT_WEIGHT = 0.6
 
 
 class Finder(Protocol):
-    """What finds candidates: the packaged `Detector`, or a stand-in in tests."""
+    """What finds candidates: the packaged `TwoLooks`, or a stand-in in tests."""
 
     def detect(self, rgb: Pixels) -> Detections:
         """Find gaps and pieces in uint8 RGB."""
         ...
 
+    def look(self, rgb: Pixels, candidate: Candidate, kind: int) -> Candidate:
+        """Make one box exact."""
+        ...
+
 
 def load() -> "SliderSolver":
-    """Load the packaged detector."""
+    """Load the packaged networks."""
     cv2.setNumThreads(1)
     weights = load_weights()
-    return SliderSolver(Detector(weights.model), weights.single, weights.matched)
+    finder = TwoLooks(Detector(weights.boxes), Refiner(weights.edges))
+    return SliderSolver(finder, weights.single, weights.matched)
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,9 @@ class SliderSolver:
         detail = _describe(ranking, rgb)
         check_candidates(ranking.gaps, detail)
         best, second = ranking.gaps[0], _score_of(ranking.gaps[1:])
-        features = single_features(best.score, second, with_piece=ranking.piece is not None)
+        features = single_features(
+            best.score, second, sure=best.sure, with_piece=ranking.piece is not None
+        )
         return _answer(best.box, ranking.piece, self._single.confidence(features), detail)
 
     def _solve_matched(self, rgb: Pixels, piece: Piece) -> Answer:
@@ -102,10 +112,16 @@ class SliderSolver:
         drawn = Candidate(Box(piece.x, piece.y, w, h), 1.0)
         detail = _describe(Ranking(gaps, drawn), rgb)
         check_fits(fits, detail)
-        best = fits[0]
+        best, box = fits[0], settle(self._finder, rgb, gaps[0])
         lead = best.total - fits[1].total if len(fits) > 1 else best.total
         features = matched_features(best.place.outline, best.place.content, best.heat, lead=lead)
-        return _answer(gaps[0].box, drawn, self._matched.confidence(features), detail)
+        return _answer(box, drawn, self._matched.confidence(features), detail)
+
+
+def settle(finder: Finder, rgb: Pixels, fit: Candidate) -> Box:
+    """Where the piece's place really begins: a soft shadow round a piece shifts what fits best."""
+    exact = finder.look(rgb, fit, GAP)
+    return replace(fit.box, x=exact.box.x) if exact.sure >= _SURE_EDGE else fit.box
 
 
 def check_background(rgb: Pixels) -> None:
