@@ -314,11 +314,10 @@ class Trainer:
         build: makes the model from the number of symbols, height and width.
     """
 
-    def __init__(self, run: Run, *, build: Callable[[int, int, int], keras.Model] | None = None):
+    def __init__(self, run: Run, *, build: Callable[[int, int, int], keras.Model] = build_model):
         keras.utils.set_random_seed(run.seed)
         keras.config.set_dtype_policy(_fast_policy())
         self.run = run
-        build = build or build_model
         self.model = build(len(run.alphabet.symbols), run.height, run.width)
         self.optimizer = keras.optimizers.AdamW(1e-3, weight_decay=1e-4, clipnorm=5.0)
         self.optimizer.build(self.model.trainable_variables)

@@ -22,16 +22,16 @@ import cv2
 import keras
 import numpy as np
 import numpy.typing as npt
+from evaluate import text_sources
 from generate import draw_picture
 from rich.progress import track
 from tqdm import tqdm
 
-from loupette.toolkit.ctc import greedy
-from loupette.toolkit.export import convert
+from loupette.toolkit.export import convert, exact_match
 from loupette.toolkit.images import combine_frames, open_picture, stretch
-from loupette.toolkit.metrics import read_labels as read_source
+from loupette.toolkit.metrics import read_labels
 from loupette.toolkit.synth import Studio
-from loupette.toolkit.synth.shards import LONGEST
+from loupette.toolkit.synth.shards import LONGEST, label_of
 from loupette.toolkit.training import BLOCKS, HEAD, Plan, Run, Trainer, augment, use_one_thread
 from loupette_alnum.model import ALPHABET
 
@@ -195,12 +195,11 @@ def draw(folder: Path, name: str, studio: Studio, count: int) -> None:
     images = np.lib.format.open_memmap(
         folder / f"{name}.images.npy", "w+", np.uint8, (count, *STORED, 3)
     )
-    aspects, labels = np.zeros(count, np.float32), np.full((count, LONGEST), -1, np.int8)
+    aspects, labels = np.zeros(count, np.float32), np.zeros((count, LONGEST), np.int8)
     for row in track(range(count), name):
         picture, text = draw_picture(studio)
         images[row], aspects[row] = shrink(picture)
-        codes = ALPHABET.encode(text)
-        labels[row, : len(codes)] = codes
+        labels[row] = label_of(text, ALPHABET)
     images.flush()
     np.savez(folder / f"{name}.labels.npz", aspects=aspects, labels=labels)
 
@@ -222,17 +221,12 @@ def load(folder: Path, name: str) -> Pictures:
 def load_sources(data: Path) -> Mapping[str, Pictures]:
     """The third-party sources of plain text, animations as one picture."""
     sources = {}
-    for table in sorted(data.glob("*/labels.csv")):
-        if "expression" in table.open(encoding="utf-8").readline():
-            continue
-        items = read_source(table.parent)
+    for source in text_sources(data):
+        items = read_labels(source)
         kept = [shrink(combine_frames(open_picture(item.path).rgb_frames)) for item in items]
-        labels = np.full((len(items), LONGEST), -1, np.int8)
-        for label, item in zip(labels, items, strict=True):
-            codes = ALPHABET.encode(item.answer)
-            label[: len(codes)] = codes
+        labels = np.stack([label_of(item.answer, ALPHABET) for item in items])
         images, aspects = (np.array(part) for part in zip(*kept, strict=True))
-        sources[table.parent.name] = Pictures(images, aspects.astype(np.float32), labels)
+        sources[source.name] = Pictures(images, aspects.astype(np.float32), labels)
     return sources
 
 
@@ -240,9 +234,7 @@ def share_right(trainer: Trainer, pictures: Pictures, variant: Variant, count: i
     """Share of the first pictures that the averaged weights read exactly."""
     rows = np.arange(min(count, len(pictures.labels)))
     logits = trainer.read(pictures.view(rows, variant))
-    truths = [[int(code) for code in label if code >= 0] for label in pictures.labels[rows]]
-    read = [greedy(row, ALPHABET.blank) for row in logits]
-    return float(np.mean([one == other for one, other in zip(read, truths, strict=True)]))
+    return exact_match(logits, pictures.labels[rows], ALPHABET.blank).value
 
 
 def batches(
@@ -316,6 +308,8 @@ def tabulate(folder: Path) -> str:
     """The table of the README, in Markdown."""
     found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     found.sort(key=lambda one: list(VARIANTS).index(one["name"]))
+    if not found:
+        return "nothing is trained yet"
     limit = min(one["curve"][-1][0] for one in found)
     lines = [
         f"| variant | parameters | ms a picture | pictures/s | held out, {found[0]['pictures']:,} "
@@ -355,7 +349,8 @@ def main() -> None:
         draw(args.folder, "train", Studio(args.assets, 772, working=500), args.count)
         return
     use_one_thread()
-    for name in [args.only] if args.only else VARIANTS if args.what == "train" else []:
+    names = [args.only] if args.only else list(VARIANTS)
+    for name in names if args.what == "train" else []:
         path = args.folder / (name.replace(" ", "-").replace(",", "") + ".json")
         if not path.exists():
             path.write_text(

@@ -11,7 +11,8 @@ OUTPUTS = 6
 """Channels: gap heatmap, piece heatmap, then distances left, top, right, bottom."""
 
 
-def _conv(x: Any, filters: int, *, kernel: int | tuple[int, int] = 3, stride: int = 1) -> Any:
+def conv(x: Any, filters: int, *, kernel: int | tuple[int, int] = 3, stride: int = 1) -> Any:
+    """A convolution with batch normalisation and ReLU, of which both networks are made."""
     x = layers.Conv2D(
         filters, kernel, strides=stride, padding="same", use_bias=False,
         kernel_initializer="he_normal",
@@ -21,7 +22,7 @@ def _conv(x: Any, filters: int, *, kernel: int | tuple[int, int] = 3, stride: in
 
 
 def _residual(x: Any, filters: int) -> Any:
-    return layers.Add()([x, _conv(_conv(x, filters), filters)])
+    return layers.Add()([x, conv(conv(x, filters), filters)])
 
 
 def build_network(width: int = 48) -> keras.Model:
@@ -36,18 +37,18 @@ def build_network(width: int = 48) -> keras.Model:
     """
     image = keras.Input((INPUT_HEIGHT, INPUT_WIDTH, 3), name="image")
     x = layers.Rescaling(1 / 127.5, offset=-1)(image)
-    x = _conv(x, width // 2, kernel=5, stride=2)
-    fine = _residual(_conv(x, width, stride=2), width)
-    middle = _residual(_conv(fine, width * 3 // 2, stride=2), width * 3 // 2)
-    deep = _residual(_conv(middle, width * 2, stride=2), width * 2)
+    x = conv(x, width // 2, kernel=5, stride=2)
+    fine = _residual(conv(x, width, stride=2), width)
+    middle = _residual(conv(fine, width * 3 // 2, stride=2), width * 3 // 2)
+    deep = _residual(conv(middle, width * 2, stride=2), width * 2)
     # A drawn piece and its gap share a row: look far along it at the coarsest level.
-    deep = layers.Add()([deep, _conv(deep, width * 2, kernel=(1, 9))])
+    deep = layers.Add()([deep, conv(deep, width * 2, kernel=(1, 9))])
     deep = _residual(deep, width * 2)
-    x = layers.UpSampling2D(interpolation="nearest")(_conv(deep, width * 3 // 2, kernel=1))
-    middle = _conv(layers.Add()([middle, x]), width * 3 // 2)
-    x = layers.UpSampling2D(interpolation="nearest")(_conv(middle, width, kernel=1))
-    x = _conv(layers.Add()([fine, x]), width)
-    x = _conv(x, width)
+    x = layers.UpSampling2D(interpolation="nearest")(conv(deep, width * 3 // 2, kernel=1))
+    middle = conv(layers.Add()([middle, x]), width * 3 // 2)
+    x = layers.UpSampling2D(interpolation="nearest")(conv(middle, width, kernel=1))
+    x = conv(layers.Add()([fine, x]), width)
+    x = conv(x, width)
     bias = keras.initializers.Constant(0.0)
     heat = layers.Conv2D(2, 1, dtype="float32", bias_initializer=keras.initializers.Constant(-4))(x)
     box = layers.Conv2D(4, 1, dtype="float32", bias_initializer=bias)(x)
@@ -72,3 +73,11 @@ def detection_loss(target: Any, output: Any) -> Any:
     count = ops.sum(weight) + 1.0
     gap_l1 = ops.abs(target[..., 2:6] - ops.cast(output[..., 2:], "float32"))
     return (ops.sum(miss * entropy) * 2.0 + ops.sum(weight * gap_l1)) / count
+
+
+def make_optimizer(rate: float, *, steps: int, warmup: int) -> keras.Optimizer:
+    """AdamW whose rate rises to `rate` and falls to nothing with a cosine, for either network."""
+    schedule = keras.optimizers.schedules.CosineDecay(
+        rate * 0.1, steps, alpha=0.01, warmup_target=rate, warmup_steps=warmup
+    )
+    return keras.optimizers.AdamW(schedule, weight_decay=1e-4, clipnorm=2.0)

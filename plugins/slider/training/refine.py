@@ -22,12 +22,13 @@ import numpy as np
 import numpy.typing as npt
 from generate import split_photos
 from keras import layers, ops
+from network import conv, make_optimizer
 from scenes import Box as Drawn
 from scenes import draw_scene
 from tqdm import tqdm
 
 from loupette_slider.detector import Box
-from loupette_slider.refiner import BINS, GAP, PIECE, SIDE, Square
+from loupette_slider.refiner import BINS, GAP, PIECE, SIDE, Square, read_edges
 
 BATCH = 64
 
@@ -79,14 +80,6 @@ def draw_squares(
     np.save(folder / f"{name}.labels.npy", labels)
 
 
-def _conv(x: Any, filters: int, *, kernel: int = 3, stride: int = 1) -> Any:
-    x = layers.Conv2D(
-        filters, kernel, strides=stride, padding="same", use_bias=False,
-        kernel_initializer="he_normal",
-    )(x)  # fmt: skip
-    return layers.ReLU()(layers.BatchNormalization(momentum=0.97)(x))
-
-
 def build_refiner() -> keras.Model:
     """Build the network.
 
@@ -96,15 +89,15 @@ def build_refiner() -> keras.Model:
     """
     image = keras.Input((SIDE, SIDE, 3), name="square")
     x = layers.Rescaling(1 / 127.5, offset=-1)(image)
-    fine = _conv(_conv(x, 24, kernel=5, stride=2), 32)
-    middle = _conv(_conv(fine, 48, stride=2), 48)
-    middle = layers.Add()([middle, _conv(middle, 48)])
-    deep = _conv(middle, 96, stride=2)
-    deep = layers.Add()([deep, _conv(_conv(deep, 96), 96)])
-    x = layers.UpSampling2D(interpolation="nearest")(_conv(deep, 48, kernel=1))
-    middle = _conv(layers.Add()([middle, x]), 48)
-    x = layers.UpSampling2D(interpolation="nearest")(_conv(middle, 32, kernel=1))
-    x = _conv(layers.Add()([fine, x]), 48)
+    fine = conv(conv(x, 24, kernel=5, stride=2), 32)
+    middle = conv(conv(fine, 48, stride=2), 48)
+    middle = layers.Add()([middle, conv(middle, 48)])
+    deep = conv(middle, 96, stride=2)
+    deep = layers.Add()([deep, conv(conv(deep, 96), 96)])
+    x = layers.UpSampling2D(interpolation="nearest")(conv(deep, 48, kernel=1))
+    middle = conv(layers.Add()([middle, x]), 48)
+    x = layers.UpSampling2D(interpolation="nearest")(conv(middle, 32, kernel=1))
+    x = conv(layers.Add()([fine, x]), 48)
     # An edge is a row or a column: what is seen along it, on the whole and at most.
     sides = []
     for axis in (1, 2):
@@ -152,10 +145,7 @@ def train(folder: Path, run: Path, *, steps: int, rate: float, start: Path | Non
     print(f"{model.count_params()} parameters", flush=True)
     if start:
         model.load_weights(start)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        rate * 0.1, steps, alpha=0.01, warmup_target=rate, warmup_steps=200
-    )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=1e-4, clipnorm=2.0)
+    optimizer = make_optimizer(rate, steps=steps, warmup=200)
     model.compile(optimizer=optimizer, loss=edge_loss, jit_compile=False)
     images, labels = (np.load(folder / f"train.{kind}.npy", mmap_mode="r") for kind in PARTS)
     rng, begun, losses = np.random.default_rng(1), time.monotonic(), []
@@ -182,10 +172,8 @@ def validate(model: keras.Model, folder: Path) -> str:
     """How far left edges are off, over the width of the box."""
     images, labels = (np.load(folder / f"validation.{kind}.npy") for kind in PARTS)
     logits = model.predict(images.astype(np.float32), batch_size=256, verbose=0)
-    own = logits[np.arange(len(labels)), labels[:, 0].astype(int), 0]
-    odds = np.exp(own - own.max(axis=1, keepdims=True))
-    odds *= np.abs(np.arange(BINS) - odds.argmax(axis=1)[:, None]) <= 2
-    left = (odds * (np.arange(BINS) + 0.5)).sum(axis=1) / odds.sum(axis=1) * (SIDE / BINS)
+    own = logits[np.arange(len(labels)), labels[:, 0].astype(int)]
+    left = np.array([read_edges(edges, Square(0, 0, SIDE)).box.x for edges in own])
     off = np.abs(left - labels[:, 1]) / labels[:, 5]
     parts = []
     for kind, name in ((GAP, "gap"), (PIECE, "piece")):

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from network import build_network, detection_loss
+from network import build_network, detection_loss, make_optimizer
 from targets import draw_targets
 
 BATCH = 32
@@ -78,10 +78,7 @@ def train(args: argparse.Namespace) -> None:
     print(f"{model.count_params()} parameters", flush=True)
     if args.start:
         model.load_weights(args.start)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        args.rate * 0.1, args.steps, alpha=0.01, warmup_target=args.rate, warmup_steps=150
-    )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=1e-4, clipnorm=2.0)
+    optimizer = make_optimizer(args.rate, steps=args.steps, warmup=150)
     model.compile(optimizer=optimizer, loss=detection_loss, jit_compile=False)
     rng, started, losses = np.random.default_rng(args.seed), time.monotonic(), []
     for step, (images, targets) in enumerate(batches(args.scenes, rng), start=1):

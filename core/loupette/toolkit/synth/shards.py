@@ -49,12 +49,19 @@ def write_shard(
     for row in range(count):
         picture, text = draw()
         images[row] = prepare(picture, height, width)
-        codes = alphabet.encode(text)
-        labels[row, : len(codes)] = codes
+        labels[row] = label_of(text, alphabet)
     images.flush()
     del images
     np.save(folder / f"labels_{number:05d}.npy", labels)
     os.replace(scratch, folder / f"images_{number:05d}.npy")
+
+
+def label_of(text: str, alphabet: Alphabet) -> npt.NDArray[np.int8]:
+    """One label row: int8, (LONGEST,), the text's codes, filled up with -1."""
+    row = np.full(LONGEST, -1, np.int8)
+    codes = alphabet.encode(text)
+    row[: len(codes)] = codes
+    return row
 
 
 def list_shards(folder: Path) -> list[Path]:
