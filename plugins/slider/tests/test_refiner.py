@@ -70,9 +70,14 @@ class Fixed:
         return self.refined
 
 
+def second_look(refined: Refined) -> tuple[Candidate, ...]:
+    looks, rgb = TwoLooks(Fixed(refined), Fixed(refined)), np.zeros((9, 9, 3), np.uint8)
+    return looks.sharpen(rgb, looks.detect(rgb)).gaps
+
+
 def test_a_second_look_makes_the_best_boxes_exact_and_keeps_their_scores() -> None:
     exact = Refined(Box(103.4, 51, 38, 41), 0.97)
-    gaps = TwoLooks(Fixed(exact), Fixed(exact)).detect(np.zeros((9, 9, 3), np.uint8)).gaps
+    gaps = second_look(exact)
     assert [gap.box for gap in gaps] == [exact.box, exact.box, Box(100, 50, 40, 40)]
     assert [gap.score for gap in gaps] == [0.9] * 3
     assert gaps[0].sure == 0.97
@@ -80,6 +85,6 @@ def test_a_second_look_makes_the_best_boxes_exact_and_keeps_their_scores() -> No
 
 def test_a_second_look_that_lands_elsewhere_is_not_believed() -> None:
     far = Refined(Box(120, 50, 40, 40), 0.97)
-    gap = TwoLooks(Fixed(far), Fixed(far)).detect(np.zeros((9, 9, 3), np.uint8)).gaps[0]
+    gap = second_look(far)[0]
     assert gap.box == Box(100, 50, 40, 40)
     assert gap.sure < 0.5

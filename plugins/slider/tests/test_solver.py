@@ -1,6 +1,7 @@
 """What an answer says, and when there is none."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from loupette.plugin import Challenge, Unsolvable
 from loupette_slider.confidence import Calibration
 from loupette_slider.detector import Box, Candidate, Detections
-from loupette_slider.solver import SliderSolver
+from loupette_slider.solver import SliderSolver, settle
 
 from .conftest import LabelledScene, picture
 
@@ -23,8 +24,22 @@ class FixedFinder:
     def detect(self, rgb: object) -> Detections:
         return self.found
 
+    def sharpen(self, rgb: object, found: Detections) -> Detections:
+        return found
+
     def look(self, rgb: object, candidate: Candidate, kind: int) -> Candidate:
         return candidate
+
+
+class Sharper(FixedFinder):
+    """Its second look moves every box to x = 123, as sure as told."""
+
+    def __init__(self, sure: float) -> None:
+        super().__init__([], [])
+        self.sure = sure
+
+    def look(self, rgb: object, candidate: Candidate, kind: int) -> Candidate:
+        return replace(candidate, box=replace(candidate.box, x=123.0), sure=self.sure)
 
 
 def seen(*gaps: Candidate, pieces: tuple[Candidate, ...] = ()) -> SliderSolver:
@@ -35,6 +50,12 @@ def seen(*gaps: Candidate, pieces: tuple[Candidate, ...] = ()) -> SliderSolver:
 def noise() -> Challenge:
     pixels = np.random.default_rng(1).integers(0, 255, (160, 320, 3), dtype=np.uint8)
     return Challenge(picture(pixels))
+
+
+@pytest.mark.parametrize(("sure", "x"), [(0.9, 123.0), (0.3, 120.0)])
+def test_a_posted_pieces_place_is_moved_only_by_a_sure_second_look(sure: float, x: float) -> None:
+    rgb, fit = np.zeros((160, 320, 3), np.uint8), Candidate(Box(120, 40, 50, 48), 3.0)
+    assert settle(Sharper(sure), rgb, fit) == Box(x, 40, 50, 48)
 
 
 def reason_of(solver: SliderSolver, challenge: Challenge) -> str:

@@ -55,7 +55,8 @@ def draw_scenes(photos: list[npt.NDArray[np.uint8]], count: int) -> Iterator[Sce
 
 def judge_single(finder: TwoLooks, scene: Scene) -> Case:
     """Answer from the image alone."""
-    ranking = rank(finder.detect(scene.image), scene.image.shape[1])
+    found = finder.sharpen(scene.image, finder.detect(scene.image))
+    ranking = rank(found, scene.image.shape[1])
     best = ranking.gaps[0].score if ranking.gaps else 0.0
     second = ranking.gaps[1].score if len(ranking.gaps) > 1 else 0.0
     x = ranking.gaps[0].box.x if ranking.gaps else -99.0

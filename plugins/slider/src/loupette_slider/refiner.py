@@ -161,8 +161,11 @@ class TwoLooks:
         self._refiner = refiner
 
     def detect(self, rgb: Pixels) -> Detections:
-        """As `Detector.detect`, the best boxes exact."""
-        found = self._detector.detect(rgb)
+        """As `Detector.detect`: the first look."""
+        return self._detector.detect(rgb)
+
+    def sharpen(self, rgb: Pixels, found: Detections) -> Detections:
+        """What `detect` found, the best boxes exact."""
         gaps, pieces = found.gaps, found.pieces
         exact = tuple(self.look(rgb, gap, GAP) for gap in gaps[:_LOOKED_AT])
         drawn = tuple(self.look(rgb, piece, PIECE) for piece in pieces[:1])

@@ -38,6 +38,10 @@ class Finder(Protocol):
         """Find gaps and pieces in uint8 RGB."""
         ...
 
+    def sharpen(self, rgb: Pixels, found: Detections) -> Detections:
+        """Make the best boxes exact."""
+        ...
+
     def look(self, rgb: Pixels, candidate: Candidate, kind: int) -> Candidate:
         """Make one box exact."""
         ...
@@ -93,7 +97,8 @@ class SliderSolver:
         return self._solve_matched(rgb, check_piece(challenge.image2, rgb))
 
     def _solve_single(self, rgb: Pixels) -> Answer:
-        ranking = rank(self._finder.detect(rgb), rgb.shape[1])
+        found = self._finder.sharpen(rgb, self._finder.detect(rgb))
+        ranking = rank(found, rgb.shape[1])
         detail = _describe(ranking, rgb)
         check_candidates(ranking.gaps, detail)
         best, second = ranking.gaps[0], _score_of(ranking.gaps[1:])
