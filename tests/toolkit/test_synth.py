@@ -1,5 +1,7 @@
 """Drawing is tested with the face that Pillow brings along: no font package is needed."""
 
+import json
+import re
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -12,10 +14,11 @@ pytest.importorskip("fontTools", reason="drawing needs the train extra")
 
 from loupette.toolkit.ctc import Alphabet
 from loupette.toolkit.synth import Studio, Style, draw_alnum, draw_style, write_sheet
-from loupette.toolkit.synth.fonts import held_out
+from loupette.toolkit.synth.fonts import FACES, held_out, scan_fonts
 from loupette.toolkit.synth.recipes import RECIPES
 from loupette.toolkit.synth.shards import list_shards, read_labels, write_shard
 from loupette.toolkit.synth.style import BACKGROUNDS, FILLS, INKS, NEGATIVES, OVERLAYS, WARPS
+from loupette.toolkit.synth.texts import WRITES
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +105,8 @@ def test_every_recipe_draws_legible_pictures(studio: Studio, name: str) -> None:
         assert style.warp in WARPS
         assert style.ink in INKS
         assert style.negative in NEGATIVES
+        assert style.writes in WRITES
+        assert style.face in FACES
         assert set(style.overlays) <= set(OVERLAYS)
         assert style.height <= 150
     assert studio.draw(list("7k"), replace(style, overlays=())).std() > 3
@@ -142,6 +147,40 @@ def test_texts_are_letters_and_digits_of_captcha_length() -> None:
     texts = [draw_alnum(rng) for _ in range(500)]
     assert all(text.isalnum() and text.isascii() and 1 <= len(text) <= 10 for text in texts)
     assert 0.2 < np.mean([text.isdigit() for text in texts]) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("writes", "pattern"),
+    [
+        ("digits", "[0-9]{1,10}"),
+        ("numbers", "[0-9]{6,10}"),
+        ("words", "[a-z]{3,8}|[A-Z]{3,8}"),
+        ("upper", "[A-Z0-9]{1,10}"),
+        ("lower", "[a-z0-9]{1,10}"),
+        ("mixed", "[A-Za-z0-9]{1,10}"),
+    ],
+)
+def test_a_family_writes_texts_of_its_own(writes: str, pattern: str) -> None:
+    rng = np.random.default_rng(2)
+    assert all(re.fullmatch(pattern, draw_alnum(rng, writes)) for _ in range(200))
+
+
+def test_a_picture_is_given_with_the_text_composed_for_its_style(studio: Studio) -> None:
+    style = replace(draw_style(studio.rng, clean=1.0), writes="digits", contrast=150)
+    _, tokens = studio.write(lambda style: draw_alnum(studio.rng, style.writes), style)
+    assert str(tokens).isdigit()
+
+
+def test_the_strokes_of_a_face_are_measured(tmp_path: Path) -> None:
+    plain = ImageFont.load_default(20).path.getvalue()
+    (tmp_path / "plain.ttf").write_bytes(plain)
+    (face,) = scan_fonts(tmp_path)
+    assert 0.05 < face.stroke < 0.3
+    # An index of a version that measured less is measured anew.
+    index = tmp_path / "index.json"
+    known = json.loads(index.read_text())
+    index.write_text(json.dumps([{k: v for k, v in known[0].items() if k != "stroke"}]))
+    assert scan_fonts(tmp_path) == [face]
 
 
 def test_nothing_is_drawn_at_the_size_of_a_picture(studio: Studio) -> None:

@@ -23,7 +23,7 @@ from loupette.toolkit.synth.recipes import RECIPES
 from loupette.toolkit.synth.shards import write_shard
 from loupette_alnum.model import ALPHABET, HEIGHT, WIDTH
 
-GENERATOR_VERSION = 6
+GENERATOR_VERSION = 7
 """Counts up when what is drawn changes; written into the model's card."""
 
 EMPTY = 0.025
@@ -73,8 +73,8 @@ def draw_picture(studio: Studio) -> tuple[npt.NDArray[np.uint8], str]:
     """
     if studio.rng.random() < EMPTY:
         return studio.draw_nothing(), ""
-    text = draw_alnum(studio.rng)
-    return studio.draw(list(text)), text
+    picture, letters = studio.write(lambda style: draw_alnum(studio.rng, style.writes))
+    return picture, "".join(letters)
 
 
 def write_sheets(folder: Path, studio: Studio) -> None:
@@ -88,9 +88,9 @@ def write_sheets(folder: Path, studio: Studio) -> None:
     for name in track(list(RECIPES), "recipes"):
         pictures, texts = [], []
         while len(pictures) < 32:
-            text = draw_alnum(studio.rng)
+            style = draw_style(studio.rng, recipe=name)
+            text = draw_alnum(studio.rng, style.writes)
             with contextlib.suppress(LookupError):  # not legible in this style
-                style = draw_style(studio.rng, recipe=name)
                 pictures.append(
                     draw_text(list(text), style, studio.fonts, studio.photos, studio.rng)
                 )

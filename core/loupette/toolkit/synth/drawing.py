@@ -1,7 +1,7 @@
 """One picture of a text in a style, from a seed."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,10 +79,29 @@ class Studio:
         Raises:
             LookupError: no font has these characters, or the given style is never legible.
         """
+        return self.write(lambda _: tokens, style)[0]
+
+    def write(
+        self, compose: Callable[[Style], Sequence[str]], style: Style | None = None
+    ) -> tuple[Pixels, Sequence[str]]:
+        """Draw a text that fits its style, as families of captchas have texts of their own.
+
+        Args:
+            compose: gives the letters of a text for a style, as `draw`.
+            style: how; by default one is drawn at random.
+
+        Returns:
+            The picture, as `draw`, and its letters.
+
+        Raises:
+            LookupError: no font has these characters, or the given style is never legible.
+        """
+        tokens: Sequence[str] = ()
         for _ in range(TRIES):
             chosen = style or draw_style(self.rng, held=self._held, clean=self._clean)
+            tokens = compose(chosen)
             with contextlib.suppress(LookupError):
-                return draw_text(list(tokens), chosen, self.fonts, self.photos, self.rng)
+                return draw_text(list(tokens), chosen, self.fonts, self.photos, self.rng), tokens
         raise LookupError(f"{tokens!r} could not be drawn: no font has it, or nothing was legible")
 
     def draw_nothing(self) -> Pixels:

@@ -4,10 +4,11 @@ import json
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from fontTools.ttLib import TTFont
@@ -32,6 +33,12 @@ _COMMON = 0.3
 _COMMON_PICKED = 0.4
 """How often a common face is asked for: captchas are drawn in Arial more often than in scripts."""
 
+_HEAVY = 0.25
+"""Share of the faces, those of the thickest strokes, that count as heavy."""
+
+FACES = ("any", "common", "heavy")
+"""Which faces a family of captchas is set in: any, those most like the average, thick ones."""
+
 
 @dataclass(frozen=True)
 class Face:
@@ -43,6 +50,7 @@ class Face:
         covers: the characters of `INDEXED` that it draws.
         cap: height of its capitals (or digits) over the font size.
         alike: share of its letters that look most like the same letter of the average face.
+        stroke: thickness of its strokes over the cap height.
     """
 
     path: str
@@ -50,6 +58,7 @@ class Face:
     covers: str
     cap: float
     alike: float = 0.0
+    stroke: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,9 @@ def scan_fonts(folder: Path) -> list[Face]:
     """
     index = folder / "index.json"
     if index.exists():
-        return [Face(**entry) for entry in json.loads(index.read_text())]
+        entries = json.loads(index.read_text())
+        if all(entry.keys() == {field.name for field in fields(Face)} for entry in entries):
+            return [Face(**entry) for entry in entries]
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".ttf", ".otf", ".ttc"))
     faces = [face for path in paths if (face := _read_face(path)) is not None]
     faces = _compare(faces)
@@ -109,7 +120,7 @@ def _read_face(path: Path) -> Face | None:
         return None
     if cap < 0.1 or not covers:
         return None
-    return Face(str(path), family_of(path), covers, cap)
+    return Face(str(path), family_of(path), covers, cap, stroke=_stroke(path, covers, cap))
 
 
 def _coverage(path: Path) -> str:
@@ -128,6 +139,17 @@ def _cap_height(path: Path, covers: str) -> float:
             box = font.getbbox(char, anchor="ls")
             return float(box[3] - box[1]) / 64
     return 0.0
+
+
+def _stroke(path: Path, covers: str, cap: float) -> float:
+    """Thickness of the strokes over the cap height: ink lies a quarter of it from its edge."""
+    drawn = [draw_glyph(str(path), char, 56, cap) for char in "HOnae038" if char in covers]
+    masks = [np.pad(glyph.mask, 1) for glyph in drawn if glyph is not None]
+    depths = [
+        cv2.distanceTransform((mask > 127).astype(np.uint8), cv2.DIST_L2, 5) for mask in masks
+    ]
+    means = [float(depth[depth > 0].mean()) for depth in depths if depth.any()]
+    return round(4 * float(np.mean(means)) / (56 * cap), 3) if means else 0.0
 
 
 def _thumbnail(face: Face, char: str) -> npt.NDArray[np.float32]:
@@ -218,19 +240,23 @@ class FontBook:
         self._latin = self._latin[:working]
         by_likeness = sorted(self._latin, key=lambda face: -face.alike)
         self._common = by_likeness[: math.ceil(len(by_likeness) * _COMMON)]
+        by_stroke = sorted(self._latin, key=lambda face: -face.stroke)
+        self._heavy = by_stroke[: math.ceil(len(by_stroke) * _HEAVY)]
 
-    def pick(self, rng: np.random.Generator, needed: str) -> Face:
-        """A face that draws all characters of `needed`: a common one, or any.
+    def pick(self, rng: np.random.Generator, needed: str, kind: str = "any") -> Face:
+        """A face that draws all characters of `needed`.
 
         Args:
             rng: source of the choice.
             needed: characters; ideographs are drawn from the CJK faces.
+            kind: one of `FACES`; of any, common ones are picked more often.
 
         Raises:
             LookupError: no face has them all.
         """
         latin_only = all(ord(char) < 0x2E80 for char in needed)
-        latin = self._common if rng.random() < _COMMON_PICKED else self._latin
+        common = kind == "common" or (kind == "any" and rng.random() < _COMMON_PICKED)
+        latin = self._heavy if kind == "heavy" else self._common if common else self._latin
         pool = latin if latin_only else self._cjk
         for _ in range(40):
             face = pool[int(rng.integers(len(pool)))] if pool else None

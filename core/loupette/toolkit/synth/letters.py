@@ -64,7 +64,7 @@ def set_line(
     """
     cap = style.letter * style.height
     needed = "".join(dict.fromkeys("".join(tokens).replace(" ", "")))
-    common = None if style.many_fonts else _face(fonts, rng, needed)
+    common = None if style.many_fonts else _face(fonts, rng, needed, style.face)
     pitch = cap * (0.85 + style.spacing) * style.squash
     placed: list[Placed] = []
     x = 0.0
@@ -72,7 +72,7 @@ def set_line(
         if token == " ":
             x += 0.4 * cap
             continue
-        face = common or fonts.pick(rng, token)
+        face = common or fonts.pick(rng, token, style.face)
         size = cap * (1 + style.resize * float(rng.uniform(-1, 0.6)))
         glyph = fonts.glyph(face, token, size * (1.0 if style.fill == "solid" else 1.4))
         if glyph is None:
@@ -85,10 +85,10 @@ def set_line(
     return placed
 
 
-def _face(fonts: FontBook, rng: np.random.Generator, needed: str) -> Face | None:
+def _face(fonts: FontBook, rng: np.random.Generator, needed: str, kind: str) -> Face | None:
     """One face for a whole text; None where no single face has all of it."""
     try:
-        return fonts.pick(rng, needed)
+        return fonts.pick(rng, needed, kind)
     except LookupError:
         return None
 

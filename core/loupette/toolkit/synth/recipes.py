@@ -47,6 +47,8 @@ RECIPES: Mapping[str, Recipe] = {
             "blur": 0.0,
             "ink": ["black", "dark", "any"],
             "fill": ["solid", "solid", "bold", "thin"],
+            "writes": ["digits", "digits", "any"],
+            "face": ["common", "any"],
         },
     ),
     "coloured-cells": Recipe(
@@ -67,6 +69,7 @@ RECIPES: Mapping[str, Recipe] = {
             "overlays": [(), (), ("specks",)],
             "load": (0.05, 0.3),
             "crop": [0.0, 0.0, 0.04],
+            "writes": ["digits", "digits", "any"],
         },
     ),
     "one-hue": Recipe(
@@ -88,25 +91,27 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     # Letters far apart, turned, on a wide canvas.
     "scattered": Recipe(
-        8.0,
+        9.0,
         {
             "height": (56, 84),
-            "letter": (0.3, 0.55),
+            "letter": (0.3, 0.5),
             "room": (0.85, 1.08),
             "cells": True,
             "spacing": (0.1, 0.9),
-            "rotate": (35.0, 90.0),
+            "rotate": [90.0, 90.0, 60.0, 40.0],
             "lift": (0.4, 1.0),
             "scatter": (0.2, 1.1),
             "many_inks": [True, True, False],
             "ink": ["vivid", "any"],
             "background": ["light", "white", "tint"],
             "fill": ["solid", "solid", "thin"],
-            "overlays": [(), ("lines",), ("lines",), ("lines", "confetti"), ("dots",)],
-            "load": (0.1, 0.7),
+            "overlays": [(), (), ("lines",), ("lines", "confetti"), ("dots",)],
+            "load": (0.05, 0.5),
             "blur": [0.0, 0.0, 1.0, 1.5],
             "spill": [0.0, 0.2, 0.4],
             "crop": [0.0, 0.03, 0.05],
+            "writes": ["mixed", "mixed", "any"],
+            "face": ["common", "common", "any"],
         },
     ),
     "upright-wide": Recipe(
@@ -124,7 +129,7 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     # Ornamental letters, hollow ones, reliefs.
     "ornamental": Recipe(
-        3.0,
+        4.0,
         {
             "height": (36, 56),
             "letter": (0.5, 0.72),
@@ -138,22 +143,25 @@ RECIPES: Mapping[str, Recipe] = {
             "fade": [False, False, True],
             "many_fonts": False,
             "spacing": (-0.12, 0.35),
+            "writes": ["mixed", "upper", "any"],
         },
     ),
     "outlines": Recipe(
-        3.5,
+        5.0,
         {
             "height": (36, 60),
-            "letter": (0.5, 0.75),
-            "fill": ["relief", "outline", "lined", "emboss"],
+            "letter": (0.5, 0.8),
+            "fill": ["relief", "relief", "relief", "outline", "lined", "emboss"],
             "ink": ["black", "vivid", "any"],
             "many_inks": [True, False],
-            "background": ["white", "white", "light", "tint"],
-            "overlays": [("curves",), ("curves", "curves"), ("lines",), ()],
+            "background": ["white", "white", "light", "tint", "mid"],
+            "overlays": [("curves",), ("curves", "curves"), ("curves",), ("lines",), ()],
             "load": (0.1, 0.5),
-            "spacing": (0.0, 0.7),
+            "spacing": (-0.05, 0.5),
             "rotate": [0.0, 8.0, 15.0],
             "contrast": (45.0, 190.0),
+            "writes": ["mixed", "mixed", "any"],
+            "face": ["common", "any", "heavy"],
         },
     ),
     "hollow-crossed": Recipe(
@@ -171,7 +179,7 @@ RECIPES: Mapping[str, Recipe] = {
         },
     ),
     "confetti-letters": Recipe(
-        3.0,
+        4.0,
         {
             "height": (32, 50),
             "letter": (0.5, 0.75),
@@ -183,11 +191,12 @@ RECIPES: Mapping[str, Recipe] = {
             "load": (0.2, 0.7),
             "jpeg": [0, 60, 75, 90],
             "rotate": (0.0, 20.0),
+            "writes": ["mixed", "any"],
         },
     ),
     # One ink for letters and clutter.
     "knotted": Recipe(
-        3.0,
+        4.0,
         {
             "height": (40, 70),
             "letter": (0.4, 0.62),
@@ -202,10 +211,12 @@ RECIPES: Mapping[str, Recipe] = {
             "rotate": (0.0, 25.0),
             "jpeg": [0, 60, 75],
             "spacing": (-0.05, 0.25),
+            "face": ["heavy", "common", "any"],
+            "writes": ["upper", "upper", "any"],
         },
     ),
     "brushed": Recipe(
-        2.5,
+        3.0,
         {
             "height": (30, 50),
             "letter": (0.42, 0.65),
@@ -216,20 +227,22 @@ RECIPES: Mapping[str, Recipe] = {
             "background": ["gradient", "light", "white"],
             "overlays": [("wedges",), ("wedges", "wedges"), ("wedges", "strokes")],
             "ink_overlays": True,
-            "load": (0.2, 0.9),
+            "load": (0.2, 0.7),
             "many_inks": False,
             "warp": ["wave", "none"],
             "warp_strength": (0.2, 0.7),
             "tilt": (0.0, 0.25),
             "fill": ["solid", "bold"],
+            "face": ["common", "any"],
+            "writes": ["digits", "digits", "any"],
         },
     ),
     "zigzag": Recipe(
-        3.0,
+        5.0,
         {
             "height": (44, 64),
-            "letter": (0.38, 0.58),
-            "room": (0.4, 0.8),
+            "letter": (0.42, 0.7),
+            "room": (0.5, 0.9),
             "frame": [True, False],
             "spacing": (-0.12, 0.12),
             "ink": ["black", "black", "dark"],
@@ -242,14 +255,16 @@ RECIPES: Mapping[str, Recipe] = {
             "ink_overlays": [True, True, False],
             "load": (0.2, 0.8),
             "jpeg": [0, 75, 90],
+            "face": ["heavy", "common", "common", "any"],
+            "writes": ["lower", "lower", "any"],
         },
     ),
     "fisheye": Recipe(
-        1.5,
+        2.5,
         {
             "height": (44, 64),
-            "letter": (0.4, 0.6),
-            "room": (0.4, 0.8),
+            "letter": (0.42, 0.7),
+            "room": (0.5, 0.9),
             "frame": [True, False],
             "warp": ["bulge"],
             "warp_strength": (0.3, 1.0),
@@ -262,29 +277,34 @@ RECIPES: Mapping[str, Recipe] = {
             "overlays": [("grid",), ("grid",), ("blob", "grid"), ("curves",)],
             "load": (0.2, 0.9),
             "jpeg": [0, 75, 90],
+            "face": ["heavy", "common", "common", "any"],
+            "writes": ["lower", "lower", "any"],
         },
     ),
     "pressed": Recipe(
-        4.0,
+        6.0,
         {
             "height": (36, 70),
             "letter": (0.45, 0.72),
-            "spacing": (-0.32, -0.08),
+            "spacing": (-0.28, -0.02),
             "rotate": (0.0, 16.0),
             "resize": (0.05, 0.25),
             "many_inks": [False, False, True],
             "background": ["white", "light"],
-            "fill": ["bold", "solid", "solid"],
+            "fill": ["solid", "solid", "solid", "bold"],
             "overlays": [(), (), (), ("lines",)],
             "lift": (0.0, 0.5),
             "load": (0.05, 0.3),
             "room": (0.6, 1.0),
             "hard_edges": [False, False, True],
+            "face": ["heavy", "heavy", "any"],
+            "writes": ["words", "words", "any"],
+            "cells": False,
         },
     ),
     # Each letter pulled out of shape.
     "pulled": Recipe(
-        4.0,
+        5.0,
         {
             "height": (36, 90),
             "letter": (0.45, 0.8),
@@ -305,10 +325,11 @@ RECIPES: Mapping[str, Recipe] = {
             "ink_overlays": [True, False],
             "load": (0.1, 0.55),
             "blur": (0.0, 1.2),
+            "face": ["common", "common", "any"],
         },
     ),
     "noisy-scan": Recipe(
-        3.5,
+        5.0,
         {
             "height": (50, 84),
             "letter": (0.36, 0.6),
@@ -325,6 +346,8 @@ RECIPES: Mapping[str, Recipe] = {
             "many_fonts": [False, True],
             "fill": ["solid", "thin"],
             "spacing": (-0.05, 0.4),
+            "face": ["common", "common", "any"],
+            "writes": ["lower", "upper", "any"],
         },
     ),
     # Warped lines of text.
@@ -517,7 +540,7 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     # Patterns behind or through the letters.
     "hatched": Recipe(
-        3.0,
+        4.0,
         {
             "height": (36, 64),
             "letter": (0.24, 0.5),
@@ -533,6 +556,8 @@ RECIPES: Mapping[str, Recipe] = {
             "jpeg": [0, 75, 90],
             "many_inks": False,
             "spacing": (-0.1, 0.15),
+            "face": ["common", "any"],
+            "writes": ["numbers", "digits", "any"],
         },
     ),
     "patterned": Recipe(

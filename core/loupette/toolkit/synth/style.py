@@ -153,6 +153,8 @@ class Style:
         negative: one of `NEGATIVES`.
         crop: largest share of each side that is cut off at the end.
         spill: how far the line may run over the sides, over the cap height.
+        face: one of `loupette.toolkit.synth.fonts.FACES`.
+        writes: one of `loupette.toolkit.synth.texts.WRITES`; for whoever chooses the text.
     """
 
     height: int
@@ -196,6 +198,8 @@ class Style:
     negative: str = "none"
     crop: float = 0.0
     spill: float = 0.0
+    face: str = "any"
+    writes: str = "any"
 
     @property
     def kind(self) -> str:
