@@ -4,21 +4,18 @@ import numpy as np
 import pytest
 
 from loupette_slider.detector import Box, Candidate, Detections
-from loupette_slider.refiner import (
-    BINS,
-    CONTEXT,
-    SIDE,
-    Refined,
-    Square,
-    TwoLooks,
-    read_edges,
-)
+from loupette_slider.edges import BINS, Edges, agree
+from loupette_slider.refiner import CONTEXT, SIDE, Square, TwoLooks
 
 
 def logits_at(*places: float) -> np.ndarray:
     """Logits that peak at places given in input pixels."""
     bins = (np.arange(BINS) + 0.5) * SIDE / BINS
     return np.array([-0.5 * ((bins - place) / 1.5) ** 2 for place in places], np.float32)
+
+
+def read(logits: np.ndarray, square: Square) -> Edges:
+    return Edges.read(logits, x=square.x, y=square.y, side=square.side)
 
 
 def test_a_square_is_centred_on_the_box_with_room_around() -> None:
@@ -43,48 +40,66 @@ def test_an_edge_seen_in_a_square_is_where_it_is_in_the_image(side: int) -> None
     rgb[:, 60:] = 255
     row = square.cut(rgb)[SIDE // 2, :, 0].astype(float)
     seen = SIDE - row.sum() / 255
-    found = read_edges(logits_at(seen, 10, SIDE - 10, SIDE - 10), square).box
-    assert found.x == pytest.approx(60, abs=0.4)
+    edges = read(logits_at(seen, 10, SIDE - 10, SIDE - 10), square)
+    assert edges.sides()[0] == pytest.approx(60, abs=0.4)
 
 
 def test_confidence_is_the_probability_near_the_edge_given() -> None:
     square = Square(0, 0, SIDE)
-    sharp = read_edges(logits_at(20, 20, 60, 60), square)
-    assert (sharp.box.x, sharp.box.w) == (pytest.approx(20, abs=0.1), pytest.approx(40, abs=0.2))
-    assert sharp.sure > 0.9
+    sharp = read(logits_at(20, 20, 60, 60), square)
+    assert sharp.sides() == pytest.approx((20, 20, 60, 60), abs=0.1)
+    assert sharp.sure() > 0.9
     twofold = logits_at(20, 20, 60, 60)
     twofold[0] = np.maximum(twofold[0], logits_at(40, 0, 0, 0)[0])
-    assert read_edges(twofold, square).sure == pytest.approx(0.5, abs=0.05)
+    assert read(twofold, square).sure() == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_clear_side_and_the_size_of_the_piece_tell_a_faint_side() -> None:
+    faint = logits_at(28, 20, 60, 60)
+    faint[0] = np.maximum(faint[0], logits_at(20, 0, 0, 0)[0] - 0.7)
+    gap = read(faint, Square(100, 40, 160))
+    assert gap.sides()[0] == pytest.approx(156, abs=1)
+    piece = read(logits_at(10, 8, 50, 48), Square(3, 38, 160))
+    exact = agree(gap, piece)
+    assert exact.sides() == pytest.approx((140, 80, 220, 160), abs=0.6)
+    assert exact.sure() > gap.sure()
+
+
+@pytest.mark.parametrize("side", [60, 200])
+def test_two_looks_that_contradict_leave_a_clear_side_where_it_is(side: int) -> None:
+    gap = read(30 * logits_at(20, 20, 60, 60), Square(0, 0, 80))
+    piece = read(30 * logits_at(5, 5, 75, 75), Square(0, 0, side))
+    assert agree(gap, piece).sides() == pytest.approx((20, 20, 60, 60), abs=1.5)
 
 
 class Fixed:
     """Stands in for both networks: one gap and one piece, and what a second look makes of them."""
 
-    def __init__(self, refined: Refined) -> None:
-        self.refined = refined
+    def __init__(self, edges: Edges) -> None:
+        self.edges = edges
 
     def detect(self, rgb: object) -> Detections:
         return Detections((Candidate(Box(100, 50, 40, 40), 0.9),) * 3, ())
 
-    def refine(self, rgb: object, box: Box, kind: int) -> Refined:
-        return self.refined
+    def refine(self, rgb: object, box: Box, kind: int) -> Edges:
+        return self.edges
 
 
-def second_look(refined: Refined) -> tuple[Candidate, ...]:
-    looks, rgb = TwoLooks(Fixed(refined), Fixed(refined)), np.zeros((9, 9, 3), np.uint8)
+def second_look(edges: Edges) -> tuple[Candidate, ...]:
+    looks, rgb = TwoLooks(Fixed(edges), Fixed(edges)), np.zeros((9, 9, 3), np.uint8)
     return looks.sharpen(rgb, looks.detect(rgb)).gaps
 
 
 def test_a_second_look_makes_the_best_boxes_exact_and_keeps_their_scores() -> None:
-    exact = Refined(Box(103.4, 51, 38, 41), 0.97)
-    gaps = second_look(exact)
-    assert [gap.box for gap in gaps] == [exact.box, exact.box, Box(100, 50, 40, 40)]
+    gaps = second_look(read(logits_at(23.4, 21, 61.4, 62), Square(80, 30, 80)))
+    assert gaps[0].box.rounded() == gaps[1].box.rounded() == [103, 51, 38, 41]
+    assert gaps[2].box == Box(100, 50, 40, 40)
     assert [gap.score for gap in gaps] == [0.9] * 3
-    assert gaps[0].sure == 0.97
+    assert gaps[0].sure > 0.9
 
 
 def test_a_second_look_that_lands_elsewhere_is_not_believed() -> None:
-    far = Refined(Box(120, 50, 40, 40), 0.97)
-    gap = second_look(far)[0]
+    gap = second_look(read(logits_at(40, 20, 80, 60), Square(80, 30, 80)))[0]
     assert gap.box == Box(100, 50, 40, 40)
     assert gap.sure < 0.5
+    assert gap.edges is None

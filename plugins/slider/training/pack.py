@@ -10,8 +10,9 @@ from pathlib import Path
 
 from loupette.toolkit.weights import write_card
 from loupette_slider.detector import INPUT_HEIGHT, INPUT_WIDTH
+from loupette_slider.edges import BINS
 from loupette_slider.packaged import EDGES, FOLDER
-from loupette_slider.refiner import BINS, SIDE
+from loupette_slider.refiner import SIDE
 
 UNFITTED = {
     "single": {"bias": 0.0, "weights": [1.0, 0.0, 0.0, 0.0]},

@@ -352,6 +352,14 @@ def _zigzag(
         pen.path(canvas, x[1:3], y[1:3])
 
 
+def _rips(
+    canvas: Pixels, load: float, palette: Palette, cap: float, rng: np.random.Generator
+) -> None:
+    """A bent line, as `_zigzag`, in the colour of the paper or white: it cuts the letters."""
+    paper = np.median(canvas[::4, ::4].reshape(-1, 3), axis=0)
+    _zigzag(canvas, load, np.stack([paper, np.full(3, 255.0)]), cap, rng)
+
+
 def _through(
     canvas: Pixels, load: float, palette: Palette, cap: float, rng: np.random.Generator
 ) -> None:
@@ -477,6 +485,7 @@ _OVERLAY: dict[str, _Overlay] = {
     "sine": _sine,
     "wedges": _wedges,
     "zigzag": _zigzag,
+    "rips": _rips,
     "through": _through,
     "confetti": _confetti,
     "blob": _blob,

@@ -251,7 +251,7 @@ RECIPES: Mapping[str, Recipe] = {
             "fill": ["solid", "shadow", "shadow"],
             "warp": ["rings", "rings", "none", "wave"],
             "warp_strength": (0.3, 1.0),
-            "overlays": [("zigzag",), ("zigzag", "zigzag"), ()],
+            "overlays": [("zigzag",), ("zigzag", "zigzag"), ("rips",), ()],
             "ink_overlays": [True, True, False],
             "load": (0.2, 0.8),
             "jpeg": [0, 75, 90],

@@ -69,6 +69,7 @@ OVERLAYS = {
     "sine": 0.05,
     "wedges": 0.03,
     "zigzag": 0.03,
+    "rips": 0.02,
     "through": 0.05,
     "confetti": 0.03,
     "blob": 0.02,

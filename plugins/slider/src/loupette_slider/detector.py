@@ -1,11 +1,13 @@
 """The trained detector: where gaps and drawn pieces are, with a score each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
+
+from loupette_slider.edges import Edges
 
 INPUT_WIDTH = 320
 INPUT_HEIGHT = 192
@@ -76,11 +78,19 @@ class Candidate:
         box: in pixels of the posted image.
         score: the network's heat at its centre, 0..1.
         sure: probability that the left edge is within 3 px, as the second look has it, 0..1.
+        edges: what the second look saw; None before it.
     """
 
     box: Box
     score: float
     sure: float = 0.5
+    edges: Edges | None = None
+
+    def seen(self, edges: Edges) -> "Candidate":
+        """The same with the box that these edges make."""
+        left, top, right, bottom = edges.sides()
+        box = Box(left, top, max(right - left, 1.0), max(bottom - top, 1.0))
+        return replace(self, box=box, sure=edges.sure(), edges=edges)
 
 
 @dataclass(frozen=True)

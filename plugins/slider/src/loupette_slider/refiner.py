@@ -8,12 +8,10 @@ import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
 from loupette_slider.detector import Box, Candidate, Detections, Detector
+from loupette_slider.edges import Edges
 
 SIDE = 80
 """The network's input is a square of this many pixels."""
-
-BINS = 40
-"""Places along a side that an edge is told apart at."""
 
 CONTEXT = 1.6
 """Side of the square that is looked at, over the longer side of the box."""
@@ -74,23 +72,6 @@ class Square:
         return np.asarray(cv2.resize(part, (SIDE, SIDE), interpolation=mode), np.uint8)
 
 
-@dataclass(frozen=True)
-class Refined:
-    """A box with exact edges.
-
-    Attributes:
-        box: in pixels of the image, sub-pixel.
-        sure: 0..1, the share of probability within `NEAR_PX` of the left edge given.
-    """
-
-    box: Box
-    sure: float
-
-
-NEAR_PX = 3.0
-"""Pixels of the image within which an answer counts as right."""
-
-
 class Refiner:
     """The second network, loaded once.
 
@@ -105,7 +86,7 @@ class Refiner:
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._output = self._interpreter.get_output_details()[0]["index"]
 
-    def refine(self, rgb: Pixels, box: Box, kind: int) -> Refined:
+    def refine(self, rgb: Pixels, box: Box, kind: int) -> Edges:
         """Find the edges of a box.
 
         Args:
@@ -116,29 +97,8 @@ class Refiner:
         square = Square.around(box)
         self._interpreter.set_tensor(self._input, square.cut(rgb)[None].astype(np.float32))
         self._interpreter.invoke()
-        return read_edges(self._interpreter.get_tensor(self._output)[0, kind], square)
-
-
-def read_edges(logits: Floats, square: Square) -> Refined:
-    """Turn the network's output into a box.
-
-    Args:
-        logits: float32, (4, BINS): left, top, right, bottom.
-        square: what was looked at.
-    """
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    odds /= odds.sum(axis=1, keepdims=True)
-    peaks = odds.argmax(axis=1)
-    bins = np.arange(BINS)
-    # The mean near the peak: exact below a bin, and not moved by a second guess far off.
-    near = odds * (np.abs(bins - peaks[:, None]) <= 2)
-    places = (near * (bins + 0.5)).sum(axis=1) / near.sum(axis=1) * (SIDE / BINS) / square.scale
-    left, top, right, bottom = (float(place) for place in places)
-    reach = NEAR_PX * square.scale * BINS / SIDE
-    at = left * square.scale * BINS / SIDE - 0.5
-    sure = float(odds[0][np.abs(bins - at) <= max(reach, 1.0)].sum())
-    box = Box(square.x + left, square.y + top, max(right - left, 1.0), max(bottom - top, 1.0))
-    return Refined(box, sure)
+        logits = self._interpreter.get_tensor(self._output)[0, kind]
+        return Edges.read(logits, x=square.x, y=square.y, side=square.side)
 
 
 _LOOKED_AT = 2
@@ -180,15 +140,16 @@ class TwoLooks:
             kind: `GAP` or `PIECE`.
 
         Returns:
-            The candidate with another box and `sure`; with its own where it cannot be so far off.
+            The candidate with another box, `sure` and `edges`; with its own box and no edges where
+            it cannot be so far off.
         """
-        box = candidate.box
-        refined = self._refiner.refine(rgb, box, kind)
+        box, edges = candidate.box, self._refiner.refine(rgb, candidate.box, kind)
+        exact = candidate.seen(edges)
         moved = max(
-            abs(refined.box.x - box.x) / box.w,
-            abs(refined.box.x + refined.box.w - box.x - box.w) / box.w,
-            abs(refined.box.y - box.y) / box.h,
+            abs(exact.box.x - box.x) / box.w,
+            abs(exact.box.x + exact.box.w - box.x - box.w) / box.w,
+            abs(exact.box.y - box.y) / box.h,
         )
         if moved > _FARTHEST:
-            return replace(candidate, sure=min(refined.sure, 0.3))
-        return replace(candidate, box=refined.box, sure=refined.sure)
+            return replace(candidate, sure=min(exact.sure, 0.3))
+        return exact
