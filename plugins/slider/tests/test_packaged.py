@@ -16,7 +16,7 @@ def test_weights_are_small() -> None:
 def test_weights_load_with_both_calibrations() -> None:
     weights = load_weights()
     assert len(weights.single.weights) == 4
-    assert len(weights.matched.weights) == 4
+    assert len(weights.matched.weights) == 5
 
 
 @pytest.mark.parametrize("name", ["gap.tflite", "edges/edges.tflite"])

@@ -9,12 +9,12 @@ import pytest
 from loupette.plugin import Challenge, Unsolvable
 from loupette_slider.confidence import Calibration
 from loupette_slider.detector import Box, Candidate, Detections
-from loupette_slider.solver import SliderSolver, settle
+from loupette_slider.solver import SliderSolver, check_piece, lead_of, settle, weigh_places
 
-from .conftest import LabelledScene, picture
+from .conftest import LabelledScene, Pixels, picture
 
 SINGLE = Calibration(0.0, (1.0, 1.0, 1.0, 0.0))
-MATCHED = Calibration(-2.0, (3.0, 1.0, 2.0, 1.0))
+MATCHED = Calibration(-2.0, (3.0, 1.0, 2.0, 1.0, 0.0))
 
 
 class FixedFinder:
@@ -55,7 +55,8 @@ def noise() -> Challenge:
 @pytest.mark.parametrize(("sure", "x"), [(0.9, 123.0), (0.3, 120.0)])
 def test_a_posted_pieces_place_is_moved_only_by_a_sure_second_look(sure: float, x: float) -> None:
     rgb, fit = np.zeros((160, 320, 3), np.uint8), Candidate(Box(120, 40, 50, 48), 3.0)
-    assert settle(Sharper(sure), rgb, fit) == Box(x, 40, 50, 48)
+    settled = settle(Sharper(sure), rgb, fit)
+    assert (settled.box, settled.sure) == (Box(x, 40, 50, 48), sure)
 
 
 def reason_of(solver: SliderSolver, challenge: Challenge) -> str:
@@ -101,6 +102,54 @@ def test_drawn_piece_decides_between_equal_gaps(noise: Challenge) -> None:
     twins = [Candidate(Box(200, 20, 50, 48), 0.8), Candidate(Box(90, 100, 50, 48), 0.79)]
     piece = Candidate(Box(8, 101, 50, 48), 0.9)
     assert seen(*twins, pieces=(piece,)).solve(noise).result == "90"
+
+
+def test_a_logo_that_no_gap_goes_with_is_no_piece(noise: Challenge) -> None:
+    logo = Candidate(Box(8, 8, 22, 20), 0.5)
+    gaps = Candidate(Box(200, 90, 50, 48), 0.8), Candidate(Box(150, 10, 22, 20), 0.1)
+    answer = seen(*gaps, pieces=(logo,)).solve(noise)
+    assert answer.result == "200"
+    assert "piece" not in answer.detail
+
+
+def test_a_piece_that_a_weaker_gap_goes_with_is_believed(noise: Challenge) -> None:
+    piece = Candidate(Box(8, 10, 50, 48), 0.9)
+    gaps = Candidate(Box(200, 100, 30, 28), 0.8), Candidate(Box(130, 10, 50, 48), 0.4)
+    answer = seen(*gaps, pieces=(piece,)).solve(noise)
+    assert (answer.result, answer.detail["piece"]) == ("130", [8, 10, 50, 48])
+
+
+def test_of_two_like_gaps_the_one_that_looks_like_the_piece_is_chosen() -> None:
+    pixels = np.full((160, 320, 3), 150, np.uint8)
+    rng = np.random.default_rng(3)
+    content, other = (rng.integers(0, 255, (40, 40, 3), dtype=np.uint8) for _ in range(2))
+    pixels[60:100, 10:50] = content
+    pixels[60:100, 120:160] = other // 2
+    pixels[62:102, 220:260] = content // 2
+    gaps = Candidate(Box(120, 60, 40, 40), 0.8), Candidate(Box(220, 62, 40, 40), 0.78)
+    piece = Candidate(Box(10, 60, 40, 40), 0.9)
+    answer = seen(*gaps, pieces=(piece,)).solve(Challenge(picture(pixels)))
+    assert answer.result == "220"
+
+
+def test_the_network_is_asked_only_where_places_of_a_piece_are_close(
+    plain_scene: LabelledScene,
+) -> None:
+    class Asked(FixedFinder):
+        asked = 0
+
+        def detect(self, rgb: Pixels) -> Detections:
+            self.asked += 1
+            return self.found
+
+    assert plain_scene.piece is not None
+    finder, rgb = Asked([], []), plain_scene.image.rgb
+    piece = check_piece(picture(plain_scene.piece), rgb)
+    assert lead_of(weigh_places(finder, rgb, piece)) > 0.3
+    assert finder.asked == 0
+    twice = np.concatenate([rgb, rgb], axis=1)
+    assert lead_of(weigh_places(finder, twice, piece)) < 0.3
+    assert finder.asked == 1
 
 
 def test_solver_refuses_when_nothing_is_found(noise: Challenge) -> None:

@@ -20,10 +20,10 @@ from scenes import Scene, draw_scene
 from loupette_slider.confidence import Calibration, matched_features, single_features
 from loupette_slider.detector import Box, Candidate, Detector
 from loupette_slider.likeness import tell_apart
-from loupette_slider.matching import cut_piece, find_places
+from loupette_slider.matching import cut_piece
 from loupette_slider.ranking import rank
 from loupette_slider.refiner import Refiner, TwoLooks
-from loupette_slider.solver import rank_fits, settle
+from loupette_slider.solver import lead_of, settle, weigh_places
 
 SEED = 5_000_001
 RIGHT_PX = 3
@@ -83,14 +83,16 @@ def judge_matched(finder: TwoLooks, scene: Scene, *, strip: bool) -> Case | None
     piece = cut_piece(rgba, scene.image.shape[0])
     if piece is None:
         return None
-    fits = rank_fits(find_places(scene.image, piece), piece, finder.detect(scene.image))
+    fits = weigh_places(finder, scene.image, piece)
     first, second = fits[0], fits[1].total if len(fits) > 1 else 0.0
     h, w = piece.mask.shape
     fit = Candidate(Box(first.place.x, first.place.y, w, h), first.total)
-    right = abs(round(settle(finder, scene.image, fit).x) - scene.gap[0]) <= RIGHT_PX
-    lead = first.total - second
+    settled = settle(finder, scene.image, fit)
+    right = abs(round(settled.box.x) - scene.gap[0]) <= RIGHT_PX
     place = first.place
-    features = matched_features(place.outline, place.content, first.heat, lead=lead)
+    features = matched_features(
+        place.outline, place.content, first.heat, lead=lead_of(fits), sure=settled.sure
+    )
     return Case(features, right, first.total, second, "plain")
 
 

@@ -16,7 +16,7 @@ from loupette_slider.refiner import SIDE
 
 UNFITTED = {
     "single": {"bias": 0.0, "weights": [1.0, 0.0, 0.0, 0.0]},
-    "matched": {"bias": -2.0, "weights": [3.0, 1.0, 2.0, 1.0]},
+    "matched": {"bias": -2.0, "weights": [3.0, 1.0, 2.0, 1.0, 0.0]},
 }
 
 

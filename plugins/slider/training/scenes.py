@@ -106,6 +106,7 @@ class GapStyle:
     vignette: float
     shadow: float
     shadow_shift: tuple[float, float]
+    shadow_blur: float
     outline: float
     outline_colour: Floats
     outline_width: int
@@ -128,12 +129,15 @@ class GapStyle:
         }[kind]
         fill = np.full(3, tone) + (rng.normal(0, 60, 3) if kind == "tint" else rng.normal(0, 6, 3))
         lined = kind == "outline" or rng.random() < 0.45
+        # A deep shadow takes the body's side for an edge, where a tab is flat.
+        deep = rng.random() < 0.4
         return cls(
             fill=np.clip(fill, 0, 255).astype(np.float32),
             opacity=float(opacity),
             vignette=float(rng.uniform(-0.3, 0.6)) if rng.random() < 0.35 else 0.0,
             shadow=float(rng.uniform(0.2, 0.8)) if rng.random() < 0.4 else 0.0,
             shadow_shift=(float(rng.normal(0, 3)), float(rng.normal(0, 3))),
+            shadow_blur=float(rng.uniform(3, 8)) if deep else 3.0,
             outline=float(rng.uniform(0.3, 1.0)) if lined else 0.0,
             outline_colour=_outline_colour(rng),
             outline_width=int(rng.choice([1, 1, 2, 3])),
@@ -151,6 +155,7 @@ class GapStyle:
             self.vignette,
             self.shadow * share,
             self.shadow_shift,
+            self.shadow_blur,
             self.outline * share,
             self.outline_colour,
             self.outline_width,
@@ -228,7 +233,7 @@ def _shift(mask: Floats, dx: float, dy: float) -> Floats:
 
 
 def _inner_shadow(mask: Floats, style: GapStyle) -> Floats:
-    inside = _shift(cv2.GaussianBlur(mask, (0, 0), 3.0), *style.shadow_shift)
+    inside = _shift(cv2.GaussianBlur(mask, (0, 0), style.shadow_blur), *style.shadow_shift)
     return np.asarray(mask * np.clip(1.4 * (1 - inside), 0, 1), np.float32)
 
 
@@ -310,12 +315,13 @@ def _make_piece(content: Image, shape: Floats, rng: Rng) -> Image:
 
 
 def _draw_piece(canvas: Floats, rgba: Image, box: Box, rng: Rng) -> None:
-    margin = 8
+    margin = 16
     area, part = _window(canvas, box, margin)
     alpha = _pad(rgba[..., 3].astype(np.float32) / 255, margin)
     colour = np.pad(rgba[..., :3].astype(np.float32), ((margin,) * 2, (margin,) * 2, (0, 0)))
     if rng.random() < 0.55:
-        halo = cv2.GaussianBlur(alpha, (0, 0), float(rng.uniform(1, 4)))
+        wide = 7 if rng.random() < 0.3 else 4
+        halo = cv2.GaussianBlur(alpha, (0, 0), float(rng.uniform(1, wide)))
         halo = _shift(halo, float(rng.normal(0, 2)), float(rng.normal(0, 2)))
         tone = _outline_colour(rng) if rng.random() < 0.3 else np.zeros(3, np.float32)
         area += (halo * rng.uniform(0.2, 0.9))[part][..., None] * (tone - area)

@@ -49,8 +49,8 @@ def _draw_jigsaw(canvas: npt.NDArray[np.uint8], rng: Rng) -> None:
     y0, y1 = low, high
     _fill_rounded(canvas, (x0, y0, x1, y1), radius=_corner(high - low, rng))
     kinds = rng.choice([-1, 0, 1], size=4, p=_side_odds(rng))
-    radius = (high - low) * rng.uniform(0.1, 0.2)
-    reach = radius * rng.uniform(0.0, 0.85)
+    radius = (high - low) * rng.uniform(0.07, 0.2)
+    reach = radius * (0.0 if rng.random() < 0.2 else rng.uniform(0.0, 0.85))
     along = rng.uniform(0.38, 0.62) if rng.random() < 0.25 else 0.5
     xm, ym = x0 + (x1 - x0) * along, y0 + (y1 - y0) * along
     centres = [

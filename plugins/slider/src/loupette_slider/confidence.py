@@ -52,14 +52,15 @@ def single_features(
 
 
 def matched_features(
-    outline: float, content: float, heat: float, *, lead: float
+    outline: float, content: float, heat: float, *, lead: float, sure: float
 ) -> tuple[float, ...]:
     """Give what an answer with a separate piece is judged by.
 
     Args:
         outline: outline score of the answer, 0..1.
         content: content score, -1..1.
-        heat: the detector's heat there, 0..1.
+        heat: the detector's heat there, 0..1; 0 where it was not asked.
         lead: total score over that of the next place.
+        sure: of the left edge, by the second look, 0..1.
     """
-    return outline, content, heat, min(lead, 2.0)
+    return outline, content, heat, min(lead, 2.0), logit(sure)

@@ -1,5 +1,6 @@
 """Where a separate piece belongs: its outline and its content, slid over the background."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -14,7 +15,7 @@ _EDGE_KNEE = 24.0
 _ROW_SLACK_PX = 2
 _MARGIN = 2
 _APART_PX = 3
-_MOST_PLACES = 40
+_MOST_PLACES = 16
 _CONTENT_PIXELS = 400
 
 
@@ -122,10 +123,11 @@ def find_places(rgb: Pixels, piece: Piece) -> list[Place]:
         bottom = min(rgb.shape[0], piece.row + h + _ROW_SLACK_PX)
     band = np.ascontiguousarray(rgb[top:bottom])
     outline = _score_outline(band, piece.mask)
-    content = _ContentScore(piece)
+    summits = _summits(outline)
+    contents = _ContentScore(piece).at(band, summits)
     return [
-        Place(x, y + top, float(outline[y, x]), content.at(band, x=x, y=y))
-        for y, x in _summits(outline)
+        Place(x, y + top, float(outline[y, x]), content)
+        for (y, x), content in zip(summits, contents, strict=True)
     ]
 
 
@@ -179,15 +181,22 @@ class _ContentScore:
         self._colours = colours - colours.mean(axis=0) if len(colours) else colours
         self._width = piece.mask.shape[1]
 
-    def at(self, band: Pixels, *, x: int, y: int) -> float:
-        """Give the best correlation within one pixel of a place: -1..1."""
-        if self._plain:
-            return 0.0
-        xs = [x + dx for dx in (-1, 0, 1) if 0 <= x + dx <= band.shape[1] - self._width]
-        return max(self._correlate(band, x=at, y=y) for at in xs)
+    def at(self, band: Pixels, places: Sequence[tuple[int, int]]) -> list[float]:
+        """Give the best correlation, -1..1, within a pixel sideways of each place (row, column)."""
+        if self._plain or not places:
+            return [0.0] * len(places)
+        tops, lefts = np.array(places).T
+        right = band.shape[1] - self._width
+        best = np.full(len(places), -1.0, np.float32)
+        for shift in (-1, 0, 1):
+            columns = np.clip(lefts + shift, 0, right)
+            seen = band[tops[:, None] + self._rows, columns[:, None] + self._columns]
+            best = np.maximum(best, self._correlate(seen.astype(np.float32)))
+        return [float(score) for score in best]
 
-    def _correlate(self, band: Pixels, *, x: int, y: int) -> float:
-        seen = band[self._rows + y, self._columns + x].astype(np.float32)
-        seen -= seen.mean(axis=0)
-        length = float(np.sqrt(np.vdot(seen, seen) * np.vdot(self._colours, self._colours)))
-        return float(np.vdot(seen, self._colours)) / length if length > 1e-3 else 0.0
+    def _correlate(self, seen: Floats) -> Floats:
+        """Correlation with the piece of float32 (places, pixels, 3)."""
+        seen = seen - seen.mean(axis=1, keepdims=True)
+        shared = np.tensordot(seen, self._colours, axes=2)
+        length = np.sqrt(np.square(seen).sum(axis=(1, 2)) * np.square(self._colours).sum())
+        return np.where(length > 1e-3, shared / np.maximum(length, 1e-3), 0.0).astype(np.float32)

@@ -25,6 +25,9 @@ _FAINTEST_GAP = 0.2
 _TWIN_RATIO = 0.85
 _WEAKEST_FIT = 0.75
 _TWIN_LEAD = 0.05
+_CLEAR_LEAD = 0.3
+"""From here on the network's opinion changed no answer on 562 generated scenes; it is not asked,
+which halves the time."""
 
 _SURE_EDGE = 0.7
 
@@ -109,7 +112,7 @@ class SliderSolver:
         return _answer(best.box, ranking.piece, self._single.confidence(features), detail)
 
     def _solve_matched(self, rgb: Pixels, piece: Piece) -> Answer:
-        fits = rank_fits(find_places(rgb, piece), piece, self._finder.detect(rgb))
+        fits = weigh_places(self._finder, rgb, piece)
         h, w = piece.mask.shape
         gaps = tuple(
             Candidate(Box(fit.place.x, fit.place.y, w, h), round(max(fit.total, 0.0), 4))
@@ -118,16 +121,23 @@ class SliderSolver:
         drawn = Candidate(Box(piece.x, piece.y, w, h), 1.0)
         detail = _describe(Ranking(gaps, drawn), rgb)
         check_fits(fits, detail)
-        best, box = fits[0], settle(self._finder, rgb, gaps[0])
-        lead = best.total - fits[1].total if len(fits) > 1 else best.total
-        features = matched_features(best.place.outline, best.place.content, best.heat, lead=lead)
-        return _answer(box, drawn, self._matched.confidence(features), detail)
+        best, settled = fits[0], settle(self._finder, rgb, gaps[0])
+        features = matched_features(
+            best.place.outline,
+            best.place.content,
+            best.heat,
+            lead=lead_of(fits),
+            sure=settled.sure,
+        )
+        return _answer(settled.box, drawn, self._matched.confidence(features), detail)
 
 
-def settle(finder: Finder, rgb: Pixels, fit: Candidate) -> Box:
+def settle(finder: Finder, rgb: Pixels, fit: Candidate) -> Candidate:
     """Where the piece's place really begins: a soft shadow round a piece shifts what fits best."""
     exact = finder.look(rgb, fit, GAP)
-    return replace(fit.box, x=exact.box.x) if exact.sure >= _SURE_EDGE else fit.box
+    if exact.sure < _SURE_EDGE:
+        return replace(fit, sure=exact.sure)
+    return replace(fit, box=replace(fit.box, x=exact.box.x), sure=exact.sure)
 
 
 def check_background(rgb: Pixels) -> None:
@@ -188,8 +198,22 @@ def check_fits(fits: Sequence[Fit], detail: dict[str, Json]) -> None:
     """
     if not fits or fits[0].total < _WEAKEST_FIT:
         raise Unsolvable("no_gap", "the piece fits nowhere", detail=detail)
-    if len(fits) > 1 and fits[0].total - fits[1].total < _TWIN_LEAD:
+    if lead_of(fits) < _TWIN_LEAD:
         raise Unsolvable("ambiguous_gaps", "the piece fits two places alike", detail=detail)
+
+
+def weigh_places(finder: Finder, rgb: Pixels, piece: Piece) -> list[Fit]:
+    """The places of a separate piece, best first; the network is asked where they are close."""
+    places = find_places(rgb, piece)
+    fits = rank_fits(places, piece, Detections((), ()))
+    if lead_of(fits) >= _CLEAR_LEAD:
+        return fits
+    return rank_fits(places, piece, finder.detect(rgb))
+
+
+def lead_of(fits: Sequence[Fit]) -> float:
+    """How far the best place is ahead of the second."""
+    return fits[0].total - fits[1].total if len(fits) > 1 else fits[0].total
 
 
 def rank_fits(places: Sequence[Place], piece: Piece, found: Detections) -> list[Fit]:
