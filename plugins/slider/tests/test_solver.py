@@ -83,6 +83,15 @@ def test_answer_with_drawn_piece_gives_the_distance(noise: Challenge) -> None:
     assert answer.detail["distance"] == 192
 
 
+def test_x_and_distance_are_scaled_to_the_width_of_the_page(noise: Challenge) -> None:
+    piece, gap = Candidate(Box(8, 40, 50, 48), 0.9), Candidate(Box(200.4, 41, 50, 48), 0.9)
+    shown = replace(noise, options={"width": 240})
+    answer = seen(gap, pieces=(piece,)).solve(shown)
+    assert answer.result == "150"
+    assert answer.detail["distance"] == 144
+    assert answer.detail["box"] == [200, 41, 50, 48]
+
+
 def test_answer_is_surer_with_a_larger_lead(noise: Challenge) -> None:
     first, weak = Candidate(Box(200, 40, 50, 48), 0.8), Candidate(Box(90, 9, 50, 48), 0.1)
     rival = Candidate(Box(90, 9, 50, 48), 0.6)

@@ -18,7 +18,7 @@ def test_spec_offers_type_10200() -> None:
     assert (spec.type_id, spec.name, spec.name_en) == (10200, "通用滑块", "slider gap")
     assert spec.price == Decimal("0.0100")
     assert spec.second_image == "optional"
-    assert spec.options == ()
+    assert [option.name for option in spec.options] == ["width"]
 
 
 def test_sample_is_solved_right(solver: SliderSolver) -> None:

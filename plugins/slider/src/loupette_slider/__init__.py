@@ -3,7 +3,16 @@
 from decimal import Decimal
 from importlib import resources
 
-from loupette.plugin import Solver, SolverSpec, hookimpl
+from loupette.plugin import Option, Solver, SolverSpec, hookimpl
+
+WIDTH = Option(
+    "width",
+    "integer",
+    "图片在页面上的显示宽度（像素），结果与 distance 按此换算",
+    "the width in pixels at which a page shows the image: result and distance are scaled to it",
+    minimum=50,
+    maximum=8192,
+)
 
 
 def _load() -> Solver:
@@ -29,5 +38,6 @@ def loupette_solvers() -> list[SolverSpec]:
             sample=_sample,
             sample_answer="270",
             second_image="optional",
+            options=(WIDTH,),
         )
     ]

@@ -89,18 +89,21 @@ class SliderSolver:
             challenge: the background, and the piece as its second image where there is one.
 
         Returns:
-            x as an integer string, with boxes and candidates in the detail.
+            x as an integer string, with boxes and candidates in the detail. Where the option
+            ``width`` says how wide a page shows the image, x and the distance are in its pixels;
+            boxes stay in those of the posted image.
 
         Raises:
             Unsolvable: the image cannot be a slider's, or no gap or two equal ones are seen.
         """
         rgb = challenge.image.rgb
         check_background(rgb)
+        scale = int(challenge.options.get("width", rgb.shape[1])) / rgb.shape[1]
         if challenge.image2 is None:
-            return self._solve_single(rgb)
-        return self._solve_matched(rgb, check_piece(challenge.image2, rgb))
+            return self._solve_single(rgb, scale)
+        return self._solve_matched(rgb, check_piece(challenge.image2, rgb), scale)
 
-    def _solve_single(self, rgb: Pixels) -> Answer:
+    def _solve_single(self, rgb: Pixels, scale: float) -> Answer:
         found = self._finder.sharpen(rgb, self._finder.detect(rgb))
         ranking = tell_apart(rgb, rank(found, rgb.shape[1]))
         detail = _describe(ranking, rgb)
@@ -109,9 +112,10 @@ class SliderSolver:
         features = single_features(
             best.score, second, sure=best.sure, with_piece=ranking.piece is not None
         )
-        return _answer(best.box, ranking.piece, self._single.confidence(features), detail)
+        confidence = self._single.confidence(features)
+        return _answer(best.box, ranking.piece, confidence, detail, scale=scale)
 
-    def _solve_matched(self, rgb: Pixels, piece: Piece) -> Answer:
+    def _solve_matched(self, rgb: Pixels, piece: Piece, scale: float) -> Answer:
         fits = weigh_places(self._finder, rgb, piece)
         h, w = piece.mask.shape
         gaps = tuple(
@@ -129,7 +133,8 @@ class SliderSolver:
             lead=lead_of(fits),
             sure=settled.sure,
         )
-        return _answer(settled.box, drawn, self._matched.confidence(features), detail)
+        confidence = self._matched.confidence(features)
+        return _answer(settled.box, drawn, confidence, detail, scale=scale)
 
 
 def settle(finder: Finder, rgb: Pixels, fit: Candidate) -> Candidate:
@@ -260,10 +265,10 @@ def _describe(ranking: Ranking, rgb: Pixels) -> dict[str, Json]:
 
 
 def _answer(
-    gap: Box, piece: Candidate | None, confidence: float, detail: dict[str, Json]
+    gap: Box, piece: Candidate | None, confidence: float, detail: dict[str, Json], *, scale: float
 ) -> Answer:
-    x = max(0, round(gap.x))
-    facts: dict[str, Json] = {"box": [x, *gap.rounded()[1:]], **detail}
+    facts: dict[str, Json] = {"box": [max(0, round(gap.x)), *gap.rounded()[1:]], **detail}
     if piece is not None:
-        facts["distance"] = x - round(piece.box.x)
+        facts["distance"] = round((gap.x - piece.box.x) * scale)
+    x = max(0, round(gap.x * scale))
     return Answer(result=str(x), confidence=float(np.round(confidence, 4)), detail=facts)
