@@ -31,9 +31,12 @@ docs: .venv/developed  ## write the generated parts of the docs anew
 bench-accuracy: .venv/developed  ## DATA=folder [CHARSET=1] [JSON=file]: labelled images over HTTP
 	$(BIN)/python bench/accuracy.py $(DATA) $(if $(CHARSET),--charset) $(if $(JSON),--json $(JSON))
 
-bench-peers: .venv/developed  ## DATA=folder [JSON=file]: beside ddddocr, in an environment thrown away
+# ddddocr brings opencv-python-headless; captcha-recognizer's opencv-python would write over its files.
+bench-peers: PEERS_PIP := build/peers/bin/python -m pip install --quiet --disable-pip-version-check
+bench-peers: .venv/developed  ## DATA=folder [JSON=file]: beside ddddocr and captcha-recognizer
 	rm -rf build/peers && $(PYTHON) -m venv build/peers
-	build/peers/bin/python -m pip install --quiet --disable-pip-version-check ddddocr==1.6.1
+	$(PEERS_PIP) ddddocr==1.6.1 shapely
+	$(PEERS_PIP) --no-deps captcha-recognizer==1.0.2
 	$(BIN)/python bench/peers.py $(DATA) --peer build/peers/bin/python $(if $(JSON),--json $(JSON))
 	rm -rf build/peers
 

@@ -45,13 +45,18 @@ REFUSED = -1.0
 
 @dataclass(frozen=True)
 class Case:
-    """One labelled image: what to post, and how right a result is (a level for each column)."""
+    """One labelled image: what to post, and how right a result is (a level for each column).
+
+    Attributes:
+        decidable: False where only the piece, neither given nor drawn, could tell two gaps apart.
+    """
 
     type_id: int
     image: Path
     image2: Path | None
     truth: str
     judge: Callable[[str], tuple[bool, bool]]
+    decidable: bool = True
 
 
 @dataclass(frozen=True)
@@ -176,7 +181,8 @@ def _slider_case(folder: Path, row: dict[str, str], *, piece: bool) -> Case:
         return (error_px <= NEAR_PX, error_px <= FAR_PX)
 
     second = folder / row["piece_file"] if piece else None
-    return Case(SLIDER, folder / row["file"], second, row["x"], judge)
+    decidable = piece or bool(row.get("piece_x")) or not int(row.get("decoys") or 0)
+    return Case(SLIDER, folder / row["file"], second, row["x"], judge, decidable)
 
 
 @contextmanager

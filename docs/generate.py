@@ -300,39 +300,54 @@ def _scores_by_type() -> dict[int, list[dict[str, Any]]]:
 PEERS = ROOT / "bench" / "peers.json"
 """Written by ``make bench-peers DATA=folder JSON=bench/peers.json``."""
 
-_PEERS = {"loupette": "Loupette", "ddddocr": "ddddocr", "beta": "ddddocr `beta=True`"}
+_PEERS = {
+    "loupette": "Loupette",
+    "ddddocr": "ddddocr",
+    "beta": "ddddocr `beta=True`",
+    "captcha-recognizer": "captcha-recognizer",
+    "slide_match": "ddddocr `slide_match`",
+}
 _WAYS = {
     "free": "",
     "ranges": ", `set_ranges`",
     "charset": ", kinds of characters told",
 }
+_COUNTED = _LENIENT | {10200: _STRICT[10200]}
+_SLIDERS = {"slider": "One image", "slider + image2": "Image and piece"}
 
 
-def peers_means() -> str:
+def peers_means(comparison: str = "text") -> str:
     """Each recogniser and way to ask it: means over sources, time and memory."""
-    measured = _peers()
+    measured = _peers(comparison)
     rows = []
     for way in measured["sources"][0]["right"]:
         name, _, how = way.partition(", ")
         said = f"{_PEERS[name]} {measured['versions'][name]}{_WAYS[how]}"
         means = [f"{mean[way]:.3f}" for mean in measured["means"].values()]
-        cost = (f"{measured['median_ms'][name]:.1f}", f"{measured['rss_mib'][name]:.0f}")
-        rows.append((said, *means, *(cost if how == "free" else ("", ""))))
-    types = [f"`{type_id}` {_LENIENT[int(type_id)]}" for type_id in measured["means"]]
-    return table(("recogniser", *types, "median ms", "MiB"), rows)
+        cost = (
+            f"{measured['median_ms'][name]:.1f}",
+            f"{measured['times_as_long'][name]:.1f}",
+            f"{measured['rss_mib'][name]:.0f}",
+        )
+        rows.append((said, *means, *(cost if how == "free" else [""] * len(cost))))
+    types = [f"`{type_id}` {_COUNTED[int(type_id)]}" for type_id in measured["means"]]
+    return table(("recogniser", *types, "median ms", "times as long", "MiB"), rows)
 
 
-def peers_sources() -> str:
-    """Every source: Loupette and the better of ddddocr's models, without and with characters."""
-    measured = _peers()
+def peers_sources(comparison: str = "text") -> str:
+    """Every source: Loupette and the best peer, without and, if measured, with characters."""
+    measured = _peers(comparison)
+    peers = [name for name in measured["versions"] if name != "loupette"]
     best = {
-        type_id: max(("ddddocr", "beta"), key=lambda name: mean[f"{name}, free"])
+        type_id: max(peers, key=lambda name: mean[f"{name}, free"])
         for type_id, mean in measured["means"].items()
     }
+    told = {"free": "", "charset": ", kinds told"}
+    hows = [how for how in told if f"loupette, {how}" in measured["sources"][0]["right"]]
     rows = []
     for source in sorted(measured["sources"], key=lambda source: -source["type_id"]):
         peer = best[str(source["type_id"])]
-        ways = [f"{name}, {how}" for how in ("free", "charset") for name in ("loupette", peer)]
+        ways = [f"{name}, {how}" for how in hows for name in ("loupette", peer)]
         ms = source["ms"]
         rows.append(
             (
@@ -344,10 +359,19 @@ def peers_sources() -> str:
                 f"{ms[peer] / ms['loupette']:.1f}",
             )
         )
-    both = ("Loupette", "ddddocr")
-    told = [f"{name}, kinds told" for name in both]
+    both = (_PEERS["loupette"], _PEERS[peers[0]])
+    right = [name + told[how] for how in hows for name in both]
     return table(
-        ("source", "pictures", *both, *told, *(f"{n} ms" for n in both), "times as long"), rows
+        ("source", "pictures", *right, *(f"{name} ms" for name in both), "times as long"), rows
+    )
+
+
+def peers_sliders() -> str:
+    """Both tables of each comparison of sliders that was measured."""
+    return "\n".join(
+        f"### {title}\n\n{peers_means(comparison)}\n{peers_sources(comparison)}"
+        for comparison, title in _SLIDERS.items()
+        if comparison in _peers()
     )
 
 
@@ -358,9 +382,11 @@ def peers_when() -> str:
     return f"Measured {measured['date']} with {how}, on one core ({measured['processor']}).\n"
 
 
-def _peers() -> dict[str, Any]:
+def _peers(comparison: str = "text") -> dict[str, Any]:
+    """The figures of texts, beside the date and the command; or those that lie under a name."""
     measured: dict[str, Any] = json.loads(PEERS.read_text(encoding="utf-8"))
-    return measured
+    figures: dict[str, Any] = measured if comparison == "text" else measured[comparison]
+    return figures
 
 
 def options_table() -> str:

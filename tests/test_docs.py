@@ -6,8 +6,10 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -229,27 +231,38 @@ def test_accuracy_tables_have_no_empty_charset_column(
     assert generate.accuracy_when().endswith("Answered from a confidence of 0.87 for `50200`.\n")
 
 
-def compared(path: Path, **right: float) -> Path:
-    """A file as `make bench-peers` writes it."""
+def compared(right: dict[str, float], *, type_id: int, source: str) -> dict[str, Any]:
+    """The figures of one comparison with one source; each peer takes 15 ms more than the last."""
+    names = dict.fromkeys(way.split(", ")[0] for way in right)
+    ms = {name: 10.0 + 15 * number for number, name in enumerate(names)}
+    return {
+        "versions": dict.fromkeys(ms, "1.0"),
+        "sources": [{"type_id": type_id, "source": source, "n": 60, "right": right, "ms": ms}],
+        "means": {str(type_id): right},
+        "median_ms": ms,
+        "times_as_long": {name: value / 10 for name, value in ms.items()},
+        "rss_mib": {name: 54.4 + value for name, value in ms.items()},
+    }
+
+
+def texts(**right: float) -> dict[str, Any]:
     shares = {f"{name}, free": share for name, share in right.items()}
     shares |= {f"{name}, charset": share + 0.1 for name, share in right.items()}
-    measured = {
-        "versions": dict.fromkeys(right, "1.0"),
-        "sources": [
-            {
-                "type_id": 50200,
-                "source": "plain",
-                "n": 60,
-                "right": shares,
-                "ms": {"loupette": 10.0, "ddddocr": 25.0, "beta": 40.0},
-            }
-        ],
-        "means": {"50200": shares},
-        "median_ms": {"loupette": 10.0, "ddddocr": 25.0, "beta": 40.0},
-        "rss_mib": {"loupette": 64.4, "ddddocr": 104.0, "beta": 147.0},
-    }
-    path.write_text(json.dumps(measured))
-    return path
+    return compared(shares, type_id=50200, source="plain")
+
+
+TEXTS = texts(loupette=0.6, ddddocr=0.5, beta=0.4)
+
+
+@pytest.fixture
+def keep_peers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
+    """Put figures where `make bench-peers` writes them."""
+
+    def keep(measured: object) -> None:
+        (tmp_path / "peers.json").write_text(json.dumps(measured))
+        monkeypatch.setattr(generate, "PEERS", tmp_path / "peers.json")
+
+    return keep
 
 
 @pytest.mark.parametrize(
@@ -260,18 +273,42 @@ def compared(path: Path, **right: float) -> Path:
     ],
 )
 def test_loupette_is_compared_with_the_better_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, default: float, beta: float, shown: str
+    keep_peers: Callable[[object], None], default: float, beta: float, shown: str
 ) -> None:
-    path = compared(tmp_path / "peers.json", loupette=0.6, ddddocr=default, beta=beta)
-    monkeypatch.setattr(generate, "PEERS", path)
+    keep_peers(texts(loupette=0.6, ddddocr=default, beta=beta))
     assert f"| `50200` plain | 60 | 0.600 | {shown} |\n" in generate.peers_sources()
 
 
-def test_the_comparison_shows_what_each_way_costs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = compared(tmp_path / "peers.json", loupette=0.6, ddddocr=0.5, beta=0.4)
-    monkeypatch.setattr(generate, "PEERS", path)
+def test_the_comparison_shows_what_each_way_costs(keep_peers: Callable[[object], None]) -> None:
+    keep_peers(TEXTS)
     shown = generate.peers_means()
-    assert "| Loupette 1.0 | 0.600 | 10.0 | 64 |\n" in shown
-    assert "| ddddocr 1.0, kinds of characters told | 0.600 |  |  |\n" in shown
+    assert "| Loupette 1.0 | 0.600 | 10.0 | 1.0 | 64 |\n" in shown
+    assert "| ddddocr 1.0 | 0.500 | 25.0 | 2.5 | 79 |\n" in shown
+    assert "| ddddocr 1.0, kinds of characters told | 0.600 |  |  |  |\n" in shown
+
+
+def test_sliders_are_compared_with_one_image_and_with_the_piece(
+    keep_peers: Callable[[object], None],
+) -> None:
+    alone = {"loupette, free": 0.9, "captcha-recognizer, free": 0.8}
+    paired = {"loupette, free": 1.0, "slide_match, free": 0.7}
+    keep_peers(
+        TEXTS
+        | {
+            "slider": compared(alone, type_id=10200, source="gaps"),
+            "slider + image2": compared(paired, type_id=10200, source="gaps + image2"),
+        }
+    )
+    shown = generate.peers_sliders()
+    assert shown.index("### One image") < shown.index("### Image and piece")
+    assert "| recogniser | `10200` within 3 px | median ms | times as long | MiB |\n" in shown
+    assert "| captcha-recognizer 1.0 | 0.800 | 25.0 | 2.5 | 79 |\n" in shown
+    assert "| `10200` gaps | 60 | 0.900 | 0.800 | 10 | 25 | 2.5 |\n" in shown
+    assert "| `10200` gaps + image2 | 60 | 1.000 | 0.700 | 10 | 25 | 2.5 |\n" in shown
+
+
+def test_sliders_that_were_not_measured_have_no_table(
+    keep_peers: Callable[[object], None],
+) -> None:
+    keep_peers(TEXTS)
+    assert generate.peers_sliders() == ""

@@ -56,6 +56,15 @@ def test_the_characters_of_a_source_are_those_of_all_its_answers(data: Path) -> 
     assert characters(cases) == "12Ab"
 
 
+def test_a_slider_with_decoys_is_decidable_only_with_its_piece(tmp_path: Path) -> None:
+    folder = tmp_path / "slider" / "gaps"
+    folder.mkdir(parents=True)
+    rows = ("0.png,9,,,0", "1.png,9,,,", "2.png,9,,5,1", "3.png,9,3_piece.png,,1")
+    (folder / "labels.csv").write_text("\n".join(("file,x,piece_file,piece_x,decoys", *rows)))
+    found = {name: [case.decidable for case in cases] for name, cases in find_sources(tmp_path)}
+    assert found == {"gaps": [True, True, True, False], "gaps + image2": [True]}
+
+
 def test_right_counts_every_reading_and_precision_those_that_are_sure_enough() -> None:
     measured = score(
         Reply(0.99, BOTH, 1), Reply(0.95, NEITHER, 2), Reply(0.4, LENIENT, 3), threshold=0.9

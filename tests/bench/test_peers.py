@@ -1,29 +1,49 @@
-"""What the comparison counts, with recognisers that need no model; and Loupette's own process."""
+"""What the comparison asks and sums up, with recognisers that need no model; Loupette's process."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
+from string import ascii_letters
 from typing import Any
 
 import pytest
 
-BENCH = Path(__file__).parents[2] / "bench"
-sys.path.insert(0, str(BENCH))
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "bench"))
 
-import peers  # noqa: E402  # a script, not a package
-from accuracy import ALNUM, ARITH, Case  # noqa: E402
-from peers import WAYS, is_right, measure, print_report, start, summarise, work_out  # noqa: E402
+import accuracy  # noqa: E402  # scripts, not a package
+import peers  # noqa: E402
+from accuracy import Case  # noqa: E402
+from peers import (  # noqa: E402
+    COMPARISONS,
+    Source,
+    find_compared,
+    make_report,
+    measure,
+    measure_memory,
+    print_figures,
+    request,
+    start,
+    summarise,
+)
 
-SAMPLE = Path(__file__).parents[2] / "plugins" / "alnum" / "src/loupette_alnum/samples/sample.png"
+TEXT, SLIDERS, PAIRS = COMPARISONS
+WAYS = COMPARISONS[TEXT]
+SAMPLE = ROOT / "plugins/alnum/src/loupette_alnum/samples/sample.png"
+GAP = ROOT / "plugins/slider/src/loupette_slider/sample.png"
 
 
 def text_case(truth: str) -> Case:
-    return Case(
-        ALNUM, Path("0.png"), None, truth, lambda said: (said == truth, said.lower() == truth)
-    )
+    return accuracy._text_case(Path(), {"file": "0.png", "answer": truth})
 
 
-def sum_case(truth: str) -> Case:
-    return Case(ARITH, Path("0.png"), None, truth, lambda said: (said == truth, said == truth))
+def slider_case(left_px: int, **row: str) -> Case:
+    labels = {"file": "0.png", "x": str(left_px), **row}
+    return accuracy._slider_case(Path(), labels, piece="piece_file" in row)
+
+
+def source(*cases: Case, name: str = "source", charset: str = "ab") -> Source:
+    return Source(name, cases, charset)
 
 
 class Fake:
@@ -34,81 +54,125 @@ class Fake:
 
     def ask(self, **request: Any) -> dict[str, Any]:
         self._asked.append((self._name, request))
-        return {"text": self._text, "ms": 2.0 if self._name == "loupette" else 3.0}
+        ms = 2.0 if self._name == "loupette" else 3.0
+        return {"text": self._text, "ms": ms} if request else {"rss_mib": len(self._asked)}
 
 
-def fakes(**texts: str) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
+def fakes(
+    ways: peers.Ways = WAYS, **texts: str
+) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
     asked: list[tuple[str, dict[str, Any]]] = []
-    return {name: Fake(name, texts.get(name, ""), asked) for name in WAYS}, asked
+    return {name: Fake(name, texts.get(name, ""), asked) for name in ways}, asked
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("3+4=?", "7"),
-        ("3t4", "7"),
-        ("83十45", "128"),
-        ("2-o=", "2"),
-        ("1*7三", "7"),
-        ("6+7x6", "48"),
-        ("8÷2=9", "4"),
-        ("31-l9", "12"),
-        ("3119", "3119"),
-        ("4/0", ""),
-        ("子-子", ""),
-        ("", ""),
-    ],
-)
-def test_a_text_is_worked_out_kindly(text: str, value: str) -> None:
-    assert work_out(text) == value
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    for name, labels in {
+        "text/plain": "file,answer\n0.png,Ab1\n1.png,b22\n",
+        "text/digits": "file,answer\n0.png,12\n",
+        "text/sums": "file,answer,expression\n0.png,7,3+4=?\n",
+        "slider/gaps": "file,x,piece_file,decoys\n0.png,9,0p.png,1\n1.png,8,,0\n2.png,7,,\n",
+        "slider/twins": "file,x,decoys\n0.png,9,1\n",
+    }.items():
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "labels.csv").write_text(labels)
+    return tmp_path
 
 
-def test_only_the_peers_text_is_worked_out() -> None:
-    assert is_right(sum_case("7"), "3+4=?", of_peer=True)
-    assert not is_right(sum_case("7"), "3+4=?", of_peer=False)
-    assert is_right(text_case("ab1"), "AB1", of_peer=True)
+def test_each_comparison_has_the_sources_that_it_can_decide(data: Path) -> None:
+    found = {
+        name: {source.name: [case.truth for case in source.cases] for source in sources}
+        for name, sources in find_compared(data, limit=60).items()
+    }
+    assert found == {
+        TEXT: {"digits": ["12"], "plain": ["Ab1", "b22"], "sums": ["7"]},
+        SLIDERS: {"gaps": ["8", "7"]},
+        PAIRS: {"gaps + image2": ["9"]},
+    }
+
+
+def test_the_limit_counts_what_can_be_decided(data: Path) -> None:
+    (gaps,) = find_compared(data, limit=1)[SLIDERS]
+    assert [case.truth for case in gaps.cases] == ["8"]
+
+
+def test_a_source_is_told_the_kinds_of_all_its_characters(data: Path) -> None:
+    digits, plain, sums = find_compared(data, limit=1)[TEXT]
+    assert digits.charset == peers.DIGITS
+    assert plain.charset == peers.DIGITS + ascii_letters
+    assert sums.charset == peers.SUMS
+
+
+def test_a_comparison_without_sources_is_left_out(data: Path) -> None:
+    assert find_compared(data / "text", limit=1) == {}
 
 
 def test_the_order_turns_around_with_every_image() -> None:
     readers, asked = fakes()
-    measure(readers, "source", [text_case("a")] * 2, "a")
+    measure(readers, source(text_case("a"), text_case("a")), ways=WAYS)
     order = [name for name, request in asked[len(WAYS) :] if request["way"] == "free"]
-    assert order == [*reversed(WAYS), *WAYS]
+    assert order == [*list(WAYS)[::-1], *WAYS]
 
 
-@pytest.mark.parametrize(("seen", "charset"), [("0123", "0123456789"), ("aB1", peers.DIGITS)])
-def test_a_source_is_told_its_kinds_of_characters(seen: str, charset: str) -> None:
+def test_only_who_is_asked_freely_is_told_no_characters() -> None:
     readers, asked = fakes()
-    measure(readers, "source", [text_case("a")], seen)
-    told = {request["charset"] for _, request in asked if request["way"] != "free"}
-    letters = peers.string.ascii_letters if seen == "aB1" else ""
-    assert told == {charset + letters}
-    assert all(request["charset"] == "" for _, request in asked if request["way"] == "free")
+    measure(readers, source(text_case("a"), charset="xyz"), ways=WAYS)
+    told = {(request["way"], request["charset"]) for _, request in asked}
+    assert told == {("free", ""), ("ranges", "xyz"), ("charset", "xyz")}
 
 
-def test_a_report_compares_means_times_and_memory(capsys: pytest.CaptureFixture[str]) -> None:
+def test_sliders_are_asked_of_their_own_recognisers() -> None:
+    ways = COMPARISONS[SLIDERS]
+    readers, asked = fakes(ways, **{"loupette": "100", "captcha-recognizer": "104.5"})
+    outcome = measure(readers, source(slider_case(102), slider_case(107)), ways=ways)
+    assert outcome.right == {"loupette, free": 0.5, "captcha-recognizer, free": 1.0}
+    assert outcome.ms == {"loupette": 2.0, "captcha-recognizer": 3.0}
+    assert len(asked) == 2 + 2 * 2
+
+
+def test_a_request_names_the_piece() -> None:
+    asked = request(slider_case(1, piece_file="p.png"))
+    assert (asked["image"], asked["image2"]) == ("0.png", "p.png")
+    assert request(slider_case(1))["image2"] is None
+
+
+def test_memory_is_told_after_one_image_of_each_source() -> None:
+    readers, asked = fakes()
+    memory = measure_memory(readers, [text_case("a"), text_case("b")])
+    assert memory == {"loupette": 7, "ddddocr": 8, "beta": 9}
+    assert all(request["way"] == "free" for _, request in asked[:6])
+
+
+def test_figures_compare_means_times_and_memory(capsys: pytest.CaptureFixture[str]) -> None:
     readers, _ = fakes(loupette="ab", beta="AB")
-    one = measure(readers, "one", [text_case("ab"), text_case("cd")], "abcd")
-    other = measure(readers, "other", [text_case("cd")], "cd")
-    memory, versions = dict.fromkeys(WAYS, 70.0), dict.fromkeys(WAYS, "1.0")
-    report = summarise([one, other], memory, versions, limit=60)
-    assert report["means"] == {
+    one = measure(readers, source(text_case("ab"), text_case("cd"), name="one"), ways=WAYS)
+    other = measure(readers, source(text_case("cd"), name="other"), ways=WAYS)
+    figures = summarise([one, other], dict.fromkeys(WAYS, 70.0))
+    assert figures["means"] == {
         "50200": {
             f"{name}, {way}": 0.0 if name == "ddddocr" else 0.25
             for name, ways in WAYS.items()
             for way in ways
         }
     }
-    assert report["times_as_long"] == {"loupette": 1, "ddddocr": 1.5, "beta": 1.5}
-    print_report(report)
+    assert figures["times_as_long"] == {"loupette": 1, "ddddocr": 1.5, "beta": 1.5}
+    print_figures(TEXT, {"versions": dict.fromkeys(WAYS, "1.0"), **figures})
     assert "mean of 50200" in capsys.readouterr().out
 
 
-def test_loupettes_own_process_reads_a_file_and_tells_its_memory() -> None:
+def test_a_report_has_texts_as_before_and_sliders_under_their_names() -> None:
+    report = make_report({TEXT: {"means": 1 / 3}, SLIDERS: {"means": 2 / 3}}, limit=60)
+    assert report["command"] == "make bench-peers DATA=folder"
+    assert (report["limit"], report["means"], report[SLIDERS]) == (60, 0.3333, {"means": 0.6667})
+
+
+def test_loupettes_own_process_reads_files_and_tells_its_memory() -> None:
+    plain, gap = replace(text_case(""), image=SAMPLE), replace(slider_case(0), image=GAP)
     with start(sys.executable, "loupette") as reader:
-        said = reader.ask(way="free", image=str(SAMPLE), type=ALNUM, charset="")
-        told = reader.ask(way="charset", image=str(SAMPLE), type=ALNUM, charset="r7k4m")
+        said = reader.ask(**request(plain))
+        told = reader.ask(**request(plain, way="charset", charset="r7k4m"))
         assert said["text"] == told["text"] == "r7k4m"
+        assert reader.ask(**request(gap))["text"] == "270"
         assert 0 < said["ms"] < 60_000
         assert 10 < reader.ask()["rss_mib"] < 1000
 

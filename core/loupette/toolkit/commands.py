@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from loupette.toolkit.dormant import recycle_on_shards
 from loupette.toolkit.finetune import adapt, take_drawn, take_labelled
 from loupette.toolkit.subject import Subject
 from loupette.toolkit.training import Run, save_weights, train
@@ -35,6 +36,9 @@ def train_command(about: str, subject: Subject, *, graft: Graft | None = None) -
     if graft:
         start.add_argument("--graft", type=Path, help="the same of another plugin's model")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--recycle", action="store_true", help="first give dormant units new weights"
+    )
     parser.add_argument("--save", type=Path, help="at the end, keep the weights alone, as float16")
     own = parser.add_mutually_exclusive_group()
     own.add_argument("--labelled", type=Path, help="fine-tune on a folder with labels.csv")
@@ -65,7 +69,7 @@ def train_command(about: str, subject: Subject, *, graft: Graft | None = None) -
     init = args.init
     if graft and args.graft:
         init = graft(args.graft, run.folder / "start.npz")
-    trainer = train(run, init=init)
+    trainer = train(run, init=init, first=recycle_on_shards if args.recycle else None)
     if args.save:
         save_weights(trainer, args.save)
 

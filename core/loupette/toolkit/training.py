@@ -482,12 +482,15 @@ def read_plan(folder: Path) -> Plan:
     return Plan(**json.loads(path.read_text()))
 
 
-def train(run: Run, *, init: Path | None = None) -> Trainer:
+def train(
+    run: Run, *, init: Path | None = None, first: Callable[[Trainer], None] | None = None
+) -> Trainer:
     """Train until the plan's last step; checkpoints as it goes.
 
     Args:
         run: what and where.
         init: checkpoint of another model to start from, when this run has none yet.
+        first: what to do to the trainer before its first step.
 
     Returns:
         The trainer as it stands at the end.
@@ -499,6 +502,8 @@ def train(run: Run, *, init: Path | None = None) -> Trainer:
         trainer.restore(checkpoint)
     elif init is not None:
         trainer.start_from(init)
+    if first is not None:
+        first(trainer)
     source = batches(run.shards, run.batch, trainer.rng, place=trainer.place)
     plan, bar = read_plan(run.folder), tqdm(initial=trainer.step, unit="step", disable=None)
     losses: list[float] = []
