@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("tensorflow", reason="training needs the train extra")
 
 from loupette.toolkit.ctc import Alphabet
-from loupette.toolkit.dormant import recycle
+from loupette.toolkit.dormant import mute, recycle
 from loupette.toolkit.training import Run, Trainer
 
 
@@ -20,7 +20,7 @@ def trainer(tmp_path: Path) -> Trainer:
 
 @pytest.fixture
 def pictures() -> np.ndarray:
-    return np.random.default_rng(4).integers(0, 256, (24, 16, 32, 3), dtype=np.uint8)
+    return np.random.default_rng(4).integers(0, 256, (12, 16, 32, 3), dtype=np.uint8)
 
 
 def silence(trainer: Trainer, name: str, units: int) -> None:
@@ -67,3 +67,22 @@ def test_the_optimiser_forgets_the_units_only(trainer: Trainer, pictures: np.nda
     kept = np.asarray(momentum)
     assert (kept[..., :3] == 0).all()
     assert (kept[..., 3:] == 1).all()
+
+
+def test_a_channel_that_was_dormant_in_training_does_not_drown_the_others(
+    trainer: Trainer, pictures: np.ndarray
+) -> None:
+    layer = trainer.model.get_layer("norm1")
+    mean, variance = np.zeros(192, np.float32), np.ones(192, np.float32)
+    variance[5] = 0.0
+    layer.moving_mean.assign(mean)
+    layer.moving_variance.assign(variance)
+    # A picture on which the channel speaks after all.
+    kernel, bias = trainer.model.get_layer("collapse").get_weights()
+    bias[5] = 50.0
+    trainer.model.get_layer("collapse").set_weights([kernel, bias])
+    trainer.average = [v.numpy().copy() for v in trainer.model.trainable_variables]
+    loud = np.abs(trainer.read(pictures)).max()
+    assert mute(trainer.model) == 1
+    trainer.average = [v.numpy().copy() for v in trainer.model.trainable_variables]
+    assert np.abs(trainer.read(pictures)).max() < 0.2 * loud

@@ -22,6 +22,9 @@ DORMANT = 0.001
 _QUIET = 0.03
 """Spread of a new unit that is added to a stream, over the spread of the stream there."""
 
+_FAINT = 1e-4
+"""A channel of less than this share of the median variance was dormant."""
+
 _ENOUGH = 512
 """Pictures on which it shows who is dormant."""
 
@@ -50,6 +53,29 @@ def recycle(trainer: Trainer, pictures: npt.NDArray[np.uint8], *, seed: int = 1)
             _renew(trainer, layer, dormant, pictures, rng)
             found[str(layer.name)] = len(dormant)
     return found
+
+
+def mute(model: keras.Model) -> int:
+    """Let normalisations not pass on channels that were dormant in training.
+
+    Their variance there was next to nothing, so on the rare picture where such a channel speaks it
+    is scaled up a thousandfold and drowns all others.
+
+    Args:
+        model: to be packaged; its weights are changed.
+
+    Returns:
+        How many channels were muted.
+    """
+    count = 0
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            variance, scale = layer.moving_variance.numpy(), layer.gamma.numpy()
+            dormant = variance < _FAINT * np.median(variance)
+            scale[dormant] = 0.0
+            layer.gamma.assign(scale)
+            count += int(dormant.sum())
+    return count
 
 
 def recycle_on_shards(trainer: Trainer) -> None:

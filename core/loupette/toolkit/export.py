@@ -25,6 +25,7 @@ from loupette.toolkit.calibration import (
     reliability,
 )
 from loupette.toolkit.ctc import Alphabet, CtcRecognizer, LogProbs, greedy
+from loupette.toolkit.dormant import mute
 from loupette.toolkit.metrics import Share
 from loupette.toolkit.subject import Read, Subject
 from loupette.toolkit.synth.shards import list_shards, read_labels
@@ -62,6 +63,7 @@ def export(
     keras.mixed_precision.set_global_policy("float32")
     model = build_model(len(subject.alphabet.symbols), subject.height, subject.width)
     load_weights(model, checkpoint)
+    mute(model)
     images, labels = _held(held, count)
     with TemporaryDirectory() as scratch:
         made = Path(scratch)
