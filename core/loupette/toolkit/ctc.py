@@ -27,6 +27,9 @@ _NEGLIGIBLE = 1e-4
 """Texts below this share of the likeliest one so far are given up. The two limits bound the time
 that noise takes."""
 
+_LEAST_LEFT = 0.2
+"""Share of probability that texts of the asked lengths are taken to have at least."""
+
 NEVER = -1e30
 """Log-probability of what cannot be; finite, so that differences stay numbers."""
 
@@ -173,16 +176,21 @@ def beam_search(
 
     Returns:
         Texts within the limits, likeliest first, at most `width`; empty only when no text of
-        this length is possible in so many steps.
+        this length is possible in so many steps. Who tells the length knows something: what
+        texts of others took is shared out, as `restrict` does for symbols, but a text gains no
+        more than five times its own probability: the picture may say otherwise.
     """
     found = _search(log_probs, alphabet, width)
     fitting = [reading for reading in found if min_length <= len(reading.text) <= max_length]
+    others = sum(reading.probability for reading in found if reading not in fitting)
     if fitting[:1] != found[:1]:
         codes = _fit_length(log_probs, min_length, max_length)
         text = alphabet.decode(codes or ())
         if codes is not None and all(reading.text != text for reading in fitting):
             fitting.append(Reading(text, log_probability(log_probs, codes, alphabet.blank)))
-    return sorted(fitting, key=lambda reading: -reading.log_prob)[:width]
+    gain = -math.log(max(1.0 - others, _LEAST_LEFT))
+    shared = [Reading(reading.text, reading.log_prob + gain) for reading in fitting]
+    return sorted(shared, key=lambda reading: -reading.log_prob)[:width]
 
 
 def _search(log_probs: LogProbs, alphabet: Alphabet, width: int) -> list[Reading]:

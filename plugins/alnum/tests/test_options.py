@@ -111,6 +111,8 @@ def test_a_known_length_finds_what_is_less_likely() -> None:
     assert isinstance(free, Answer)
     assert isinstance(known, Answer)
     assert (free.result, known.result) == ("k7m", "k7mp")
+    alone = log_probability(log_softmax(log_probs), ALPHABET.encode("k7mp"), ALPHABET.blank)
+    assert known.confidence > 1.3 * np.exp(alone)
 
 
 def test_a_length_that_nothing_supports_is_refused_not_guessed() -> None:
