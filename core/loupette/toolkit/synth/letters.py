@@ -240,9 +240,9 @@ def _offset(rng: np.random.Generator, cap: float, low: float, high: float) -> tu
 
 def _shadow(mask: Layer, ink: Ink, rng: np.random.Generator, cap: float) -> Layer:
     layer = _blank(mask)
-    cast = _shift(mask, *_offset(rng, cap, 0.04, 0.14))
+    cast = _shift(mask, *_offset(rng, cap, 0.04, 0.2))
     if rng.random() < 0.6:
-        cast = cv2.GaussianBlur(cast, (0, 0), cap * rng.uniform(0.03, 0.1))
+        cast = cv2.GaussianBlur(cast, (0, 0), cap * rng.uniform(0.03, 0.14))
     _paint(layer, cast * np.float32(rng.uniform(0.4, 1)), ink.second)
     _paint(layer, mask, ink.main)
     return layer
