@@ -107,11 +107,8 @@ def restrict(log_probs: LogProbs, alphabet: Alphabet, allowed: Iterable[str]) ->
     Returns:
         float32, same shape, normalised again.
     """
-    keep = np.zeros(len(alphabet.symbols) + 1, bool)
-    keep[alphabet.blank] = True
-    for char in allowed:
-        if char in alphabet.symbols:
-            keep[alphabet.symbols.index(char)] = True
+    wanted = set(allowed)
+    keep = np.array([*(symbol in wanted for symbol in alphabet.symbols), True])
     if keep.all():
         return log_probs
     return log_softmax(np.where(keep, log_probs, NEVER))
