@@ -90,6 +90,9 @@ def test_a_card_holds_table_curve_and_threshold_as_json() -> None:
     assert facts["error"] < 0.03
     (said,) = [row for row in facts["curve"] if row["threshold"] == facts["min_confidence"]]
     assert said["precision"] >= facts["wanted"]
+    easier = describe(*honest(), wanted=0.8)
+    assert easier["wanted"] == 0.8
+    assert easier["min_confidence"] <= facts["min_confidence"]
 
 
 def test_a_card_without_calibration_recommends_to_answer_all() -> None:

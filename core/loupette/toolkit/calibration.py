@@ -121,14 +121,16 @@ def recommend(
     return good[0].threshold if good else None
 
 
-def describe(confidences: Sequence[float], right: Sequence[bool]) -> dict[str, Any]:
+def describe(
+    confidences: Sequence[float], right: Sequence[bool], *, wanted: float = WANTED
+) -> dict[str, Any]:
     """What a card says of its calibration: error, table, curve and recommended threshold."""
-    bins, best = reliability(confidences, right), recommend(confidences, right)
+    bins, best = reliability(confidences, right), recommend(confidences, right, wanted=wanted)
     thresholds = sorted({*THRESHOLDS, *([] if best is None else [best])})
     return {
         "n": len(confidences),
         "error": round(calibration_error(bins), 4),
-        "wanted": WANTED,
+        "wanted": wanted,
         "min_confidence": best,
         "reliability": [
             {

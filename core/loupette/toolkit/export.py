@@ -125,7 +125,8 @@ def calibrate(
     sure, right = read_at(temperature, cases[1::2])
     if plot:
         draw_reliability(reliability(sure, right), plot)
-    return add_to_card(folder, calibration={"what": what, **describe(sure, right)})
+    described = describe(sure, right, wanted=subject.wanted)
+    return add_to_card(folder, calibration={"what": what, **described})
 
 
 _Case = tuple[Picture, str]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from loupette.plugin import Picture, Solver
+from loupette.toolkit.calibration import WANTED
 from loupette.toolkit.ctc import Alphabet
 
 Read = Callable[[Picture], tuple[str, float]]
@@ -33,6 +34,7 @@ class Subject:
         facts: entries of the card about how the model came to be.
         text_of: labels to symbols.
         answer_of: the answer to a text; None where there is none.
+        wanted: share of the held-out answers at the recommended threshold that are right.
     """
 
     name: str
@@ -47,3 +49,4 @@ class Subject:
     facts: Mapping[str, Any] = field(default_factory=dict)
     text_of: TextOf = lambda row: row["answer"]
     answer_of: Callable[[str], str | None] = str
+    wanted: float = WANTED
