@@ -8,6 +8,7 @@ import click
 
 from loupette import __version__
 from loupette.cli.backup import backup
+from loupette.cli.doctor import doctor
 from loupette.cli.keys import keys
 from loupette.cli.ledger import ledger
 from loupette.cli.logs import logs
@@ -42,6 +43,7 @@ def main(context: click.Context, database: Path | None, registry: Path | None) -
     loupette keys create shop --balance 100        a new key with ¥100
     loupette solve captcha.png --type 50200        read one image, no server
     loupette types                                 what is served, at what price
+    loupette doctor                                what is wrong here, and how to mend it
 
     Settings come from LOUPETTE_* variables; see docs/operating.md.
     """  # noqa: D301  # click looks for a real backspace
@@ -53,5 +55,5 @@ def main(context: click.Context, database: Path | None, registry: Path | None) -
     )
 
 
-for command in (serve, keys, types, plugins, logs, solve, ledger, backup):
+for command in (serve, keys, types, plugins, logs, solve, ledger, backup, doctor):
     main.add_command(command)

@@ -6,8 +6,10 @@ from contextlib import closing
 from pathlib import Path
 
 from loupette.errors import StoreError
-from loupette.store.audit import Audit, audit
+from loupette.store.audit import Audit
 from loupette.store.database import connect_read_only
+from loupette.store.integrity import inspect
+from loupette.store.migrations import describe_newer
 
 
 def backup(db_path: Path, target: Path) -> Audit:
@@ -44,20 +46,17 @@ def check_backup(path: Path) -> Audit:
     """Check a copy: SQLite's own structures, references between tables, and the money.
 
     Raises:
-        StoreError: it is no database, or does not add up; the message says where.
+        StoreError: it is no database, is of a newer version, or does not add up; the message says
+            where.
     """
     if not path.exists():
         raise StoreError(f"there is no backup {path}")
-    try:
-        with closing(connect_read_only(path)) as connection:
-            problems = _structure_problems(connection)
-            checked = audit(connection)
-    except sqlite3.Error as error:
-        raise StoreError(f"{path} cannot be read as a database of loupette: {error}") from error
-    problems.extend(checked.problems)
-    if problems:
-        raise StoreError(f"{path} is damaged, do not restore it: " + "; ".join(problems))
-    return checked
+    found = inspect(path)
+    if found.unknown_steps:
+        raise StoreError(f"{path}: {describe_newer(found.unknown_steps)}")
+    if found.problems or found.checked is None:
+        raise StoreError(f"{path} is damaged, do not restore it: " + "; ".join(found.problems))
+    return found.checked
 
 
 def _copy(db_path: Path, partial: Path) -> None:
@@ -75,12 +74,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _structure_problems(connection: sqlite3.Connection) -> list[str]:
-    lines = [str(line) for (line,) in connection.execute("PRAGMA integrity_check(20)")]
-    broken = connection.execute("PRAGMA foreign_key_check").fetchmany(20)
-    problems = [] if lines == ["ok"] else lines
-    return problems + [
-        f"{table} row {row} refers to a missing {parent}" for table, row, parent, _ in broken
-    ]
