@@ -13,6 +13,7 @@ from loupette.cli.keys import keys
 from loupette.cli.ledger import ledger
 from loupette.cli.logs import logs
 from loupette.cli.plugins import plugins
+from loupette.cli.restore import restore
 from loupette.cli.serve import serve
 from loupette.cli.solve import solve
 from loupette.cli.types import types
@@ -55,5 +56,5 @@ def main(context: click.Context, database: Path | None, registry: Path | None) -
     )
 
 
-for command in (serve, keys, types, plugins, logs, solve, ledger, backup, doctor):
+for command in (serve, keys, types, plugins, logs, solve, ledger, backup, restore, doctor):
     main.add_command(command)

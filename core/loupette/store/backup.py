@@ -31,10 +31,10 @@ def backup(db_path: Path, target: Path) -> Audit:
         raise StoreError(f"{target} exists already; backups are never overwritten")
     partial = target.with_name(target.name + ".partial")
     try:
-        _copy(db_path, partial)
+        write_copy(db_path, partial)
         checked = check_backup(partial)
         os.replace(partial, target)
-        _sync(target.parent)
+        sync(target.parent)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"cannot back up {db_path} to {target}: {error}") from error
     finally:
@@ -59,16 +59,22 @@ def check_backup(path: Path) -> Audit:
     return found.checked
 
 
-def _copy(db_path: Path, partial: Path) -> None:
-    partial.unlink(missing_ok=True)
+def write_copy(db_path: Path, target: Path) -> None:
+    """Copy a database, in use or not, to a file of its own; one that is there is written over.
+
+    Raises:
+        sqlite3.Error, OSError: the copy is not to be used.
+    """
+    target.unlink(missing_ok=True)
     # VACUUM INTO takes an empty file; made here so that it is never readable by others.
-    os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     with closing(connect_read_only(db_path)) as connection:
-        connection.execute("VACUUM INTO ?", (str(partial),))
-    _sync(partial)
+        connection.execute("VACUUM INTO ?", (str(target),))
+    sync(target)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
