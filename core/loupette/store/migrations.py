@@ -226,3 +226,13 @@ def m004_idempotency(schema: Schema) -> None:
         """
     )
     schema.execute("CREATE INDEX idempotency_age ON idempotency(created_ms)")
+
+
+@MIGRATIONS()
+def m005_key_scopes_and_expiry(schema: Schema) -> None:
+    """What a key may do, words apart by blanks, and until when; keys there are may do as before."""
+    schema.execute(
+        "ALTER TABLE api_keys ADD COLUMN"
+        " scopes TEXT NOT NULL DEFAULT 'solve read report' CHECK(scopes <> '')"
+    )
+    schema.execute("ALTER TABLE api_keys ADD COLUMN expires_ms INTEGER")
