@@ -117,6 +117,49 @@ def test_a_running_server_takes_the_new_key_alone_after_the_overlap(
     assert [call(client, "solve", key).status_code for key in (old, new.new.secret)] == [401, 200]
 
 
+@pytest.mark.parametrize("name", ["api_key", "X-API-Key", "key"])
+def test_a_key_in_the_url_is_not_taken(client: TestClient, issue: Issue, name: str) -> None:
+    """URLs are written down by proxies and browsers."""
+    key = issue(f"url-{name}")
+    assert client.get("/api/v1/balance", params={name: key}).status_code == 401
+    reply = client.post("/api/v1/captcha.php", params={name: key}, json=FIELDS)
+    assert reply.status_code == 401
+
+
+def test_no_key_is_in_the_servers_log(
+    client: TestClient,
+    issue: Issue,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    key, app = issue("discreet"), client.app
+    monkeypatch.setattr(app.state.service.engine, "catalogue", None)  # type: ignore[attr-defined]
+    with caplog.at_level("DEBUG"):
+        codes = [
+            call(client, "solve", key, in_body=in_body).status_code for in_body in (True, False)
+        ]
+    assert codes == [500, 500]
+    assert "AttributeError" in caplog.text
+    assert key[3:] not in caplog.text
+
+
+SQL = "x' OR '1'='1'; DROP TABLE api_keys; --"
+
+
+def test_sql_in_a_field_is_a_text(client: TestClient, issue: Issue) -> None:
+    key = issue(SQL)
+    headers = {"X-API-Key": key}
+    replies = [
+        client.get("/api/v1/balance", headers={"X-API-Key": SQL}),
+        client.get("/api/v1/logs", headers=headers, params={"outcome": SQL}),
+        client.get(f"/api/v1/logs/{SQL}", headers=headers),
+        client.post("/api/v1/captcha.php", headers=headers | {"Idempotency-Key": SQL}, json=FIELDS),
+    ]
+    assert [reply.status_code for reply in replies] == [401, 200, 404, 200]
+    assert json.loads(replies[1].text)["data"]["logs"] == []
+    assert call(client, "/api/v1/balance", key).json()["data"]["account"] == SQL
+
+
 def test_a_key_is_stored_as_its_hash_alone(
     client: TestClient, issue: Issue, settings: Settings
 ) -> None:

@@ -56,6 +56,11 @@ def test_a_page_may_show_its_own_style_and_samples_and_run_nothing(client: TestC
     assert "<script" not in reply.text
 
 
+def test_a_host_name_cannot_bring_script_into_the_page(client: TestClient) -> None:
+    headers = {"Accept": "text/html", "Host": "<script>alert(1)</script>"}
+    assert "<script" not in client.get("/types", headers=headers).text
+
+
 def test_a_sample_may_be_kept_by_the_browser_and_a_balance_may_not(client: TestClient) -> None:
     assert client.get(f"/types/{fakes.ECHO}/sample").headers["Cache-Control"] == "max-age=3600"
     assert client.get("/api/v1/balance").headers["Cache-Control"] == "no-store"
