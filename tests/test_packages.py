@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from loupette.packages import damaged_files, edited_in, find_distributions
+from loupette.packages import damaged_files, edited_in, find_distributions, source_of
 
 
 def install(folder: Path, **files: bytes) -> Distribution:
@@ -63,6 +63,23 @@ def test_editable_install_is_told_by_its_folder(
     if origin is not None:
         (tmp_path / "dots-1.0.dist-info" / "direct_url.json").write_text(json.dumps(origin))
     assert edited_in(package) == folder
+
+
+@pytest.mark.parametrize(
+    ("origin", "source"),
+    [
+        ({"url": "file:///srv/dots", "dir_info": {}}, "/srv/dots"),
+        ({"url": "https://a.example/dots.whl", "archive_info": {}}, "https://a.example/dots.whl"),
+        (None, "dots==1.0"),
+    ],
+)
+def test_package_is_installed_again_from_where_it_came(
+    tmp_path: Path, origin: object, source: str
+) -> None:
+    package = install(tmp_path)
+    if origin is not None:
+        (tmp_path / "dots-1.0.dist-info" / "direct_url.json").write_text(json.dumps(origin))
+    assert source_of(package) == source
 
 
 def test_distributions_come_with_what_they_require_and_without_extras(

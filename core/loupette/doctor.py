@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from loupette.errors import PluginError
 from loupette.manager import find_sources
-from loupette.packages import damaged_files, edited_in, find_distributions
+from loupette.packages import damaged_files, edited_in, find_distributions, has_hashes, source_of
 from loupette.settings import Settings
 from loupette.store.integrity import inspect
 from loupette.store.lock import serving_pid
@@ -123,8 +123,8 @@ def check_runtime(packages: Mapping[str, Distribution]) -> Finding:
 
 def check_files(packages: Mapping[str, Distribution]) -> Iterator[Finding]:
     """Every installed file, weights too, against the hashes written down at its installation."""
-    edited = {name: folder for name, p in packages.items() if (folder := edited_in(p))}
-    compared = [name for name in packages if name not in edited]
+    compared = [name for name, p in packages.items() if has_hashes(p) and not edited_in(p)]
+    skipped = [name for name in packages if name not in compared]
     clean = 0
     for name in compared:
         problems = list(damaged_files(packages[name]))
@@ -133,8 +133,8 @@ def check_files(packages: Mapping[str, Distribution]) -> Iterator[Finding]:
             yield Finding("files", "failed", message, _reinstall(packages[name]))
         clean += not problems
     seen = f"{clean} packages are as they were installed"
-    if edited:
-        seen += f"; not compared, as they are installed editable: {', '.join(edited)}"
+    if skipped:
+        seen += f"; not compared, as editable or without hashes: {', '.join(skipped)}"
     if clean or not compared:
         yield Finding("files", "ok", seen)
 
@@ -274,7 +274,7 @@ def check_disk(database: Path, free_bytes: int | None = None) -> Finding:
 def _reinstall(package: Distribution) -> str:
     if folder := edited_in(package):
         return f"put its files right in {folder}, for instance: git -C {folder} status"
-    return f"pip install --force-reinstall --no-deps {package.name}=={package.version}"
+    return f"pip install --force-reinstall --no-deps {source_of(package)}"
 
 
 def _remove(name: str) -> str:

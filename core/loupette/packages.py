@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -23,11 +24,26 @@ def find_distributions(names: Iterable[str]) -> dict[str, Distribution]:
     return found
 
 
+def has_hashes(package: Distribution) -> bool:
+    """Whether hashes of its files were written down; some systems' packages come without."""
+    return any(file.hash for file in package.files or ())
+
+
 def edited_in(package: Distribution) -> str | None:
     """The folder of an editable install, whose files are no copy that could be compared."""
-    origin = json.loads(package.read_text("direct_url.json") or "{}")
-    is_editable = origin.get("dir_info", {}).get("editable", False)
-    return str(origin["url"]).removeprefix("file://") if is_editable else None
+    is_editable = _origin(package).get("dir_info", {}).get("editable", False)
+    return source_of(package) if is_editable else None
+
+
+def source_of(package: Distribution) -> str:
+    """What to give pip to install it again: a folder, a file or an address, or name and version."""
+    url = _origin(package).get("url", f"{package.name}=={package.version}")
+    return str(url).removeprefix("file://")
+
+
+def _origin(package: Distribution) -> dict[str, Any]:  # Any: JSON, see PEP 610
+    origin: dict[str, Any] = json.loads(package.read_text("direct_url.json") or "{}")
+    return origin
 
 
 def damaged_files(package: Distribution) -> Iterator[str]:

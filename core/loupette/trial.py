@@ -88,7 +88,8 @@ def _describe_end(done: subprocess.CompletedProcess[bytes]) -> str:
     lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
     last = f": {lines[-1].strip()}" if lines else ""
     if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
+        names = {number.value: number.name for number in signal.Signals}
+        name = names.get(-done.returncode, f"signal {-done.returncode}")
         return f"it ended its process with {name}{last}"
     return f"it ended its process with code {done.returncode}{last}"
 

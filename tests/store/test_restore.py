@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlite_utils import Database as Schema
 
 from loupette.errors import StoreError
 from loupette.store import restore as module
@@ -18,6 +19,7 @@ from loupette.store.backup import backup
 from loupette.store.database import Database
 from loupette.store.keys import create_key, list_keys
 from loupette.store.ledger import topup, verify
+from loupette.store.migrations import MIGRATIONS
 from loupette.store.restore import Restored, restore
 
 NOW = datetime(2026, 11, 28, 12, 0, 0, tzinfo=UTC)
@@ -151,7 +153,7 @@ def test_server_cannot_start_while_the_place_is_made_ready(
 ) -> None:
     refused: list[StoreError] = []
 
-    def start_a_server(source: Path, target: Path) -> None:
+    def start_a_server(source: Path, target: Path, *, is_immutable: bool) -> None:
         with pytest.raises(StoreError) as caught:
             Database.open(path, exclusive=True)
         refused.append(caught.value)
@@ -210,6 +212,42 @@ def test_file_that_is_no_database_is_refused_and_all_stays(
     assert snapshot(path.parent) == before
 
 
+def test_backup_with_a_damaged_index_is_refused_though_copying_would_mend_it(
+    saved: Path, path: Path, do: Callable[[Path], Restored]
+) -> None:
+    find = "SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_autoindex_accounts_1'"
+    with closing(sqlite3.connect(saved)) as connection:
+        (page,) = connection.execute(find).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    content = bytearray(saved.read_bytes())
+    place = content.index(b"acme", (page - 1) * size, page * size)
+    content[place : place + 4] = b"acmf"
+    saved.write_bytes(content)
+    with pytest.raises(StoreError, match="missing from index"):
+        do(saved)
+
+
+def test_backup_of_an_older_version_is_taken_and_brought_up_to_date_at_the_next_start(
+    path: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "older.db"
+    with closing(sqlite3.connect(source, isolation_level=None)) as connection:
+        MIGRATIONS.apply(Schema(connection), stop_before="m005_key_scopes_and_expiry")
+        connection.execute("INSERT INTO accounts(name, created_ms) VALUES ('acme', 7)")
+    assert restore(source, path, now=NOW).checked.accounts == 1
+    with Database.open(path) as db:
+        assert create_key(db, "acme", now_ms=7).record.may("solve")
+
+
+def test_nothing_is_made_beside_a_backup_that_was_in_use_once(
+    saved: Path, path: Path, do: Callable[[Path], Restored], tmp_path: Path
+) -> None:
+    change(saved, "PRAGMA journal_mode = WAL")  # as a plain copy of a closed database has it
+    before = set(snapshot(path.parent))
+    do(saved)
+    assert set(snapshot(path.parent)) == before | {KEPT}
+
+
 def test_missing_backup_is_named(path: Path, do: Callable[[Path], Restored]) -> None:
     with pytest.raises(StoreError, match="there is no backup"):
         do(path.with_name("absent.db"))
@@ -225,7 +263,10 @@ def test_database_is_no_backup_of_itself(
 def test_copy_that_went_wrong_does_not_take_the_place(
     saved: Path, path: Path, do: Callable[[Path], Restored], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "write_copy", lambda source, target: target.write_bytes(b"half"))
+    def copy_half(source: Path, target: Path, *, is_immutable: bool) -> None:
+        target.write_bytes(b"half")
+
+    monkeypatch.setattr(module, "write_copy", copy_half)
     before = snapshot(path.parent)
     with pytest.raises(StoreError, match="cannot be read"):
         do(saved)

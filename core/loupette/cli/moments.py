@@ -49,11 +49,10 @@ class Moment(click.ParamType[int]):
             return time.time_ns() // 1_000_000 + int(match[1]) * _UNITS_MS[match[2]]
         try:
             moment = datetime.fromisoformat(text)
-        except ValueError:
+            in_utc = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
             self.fail(f"{value!r} is none of 90d, 12h, 2027-01-31 and never", param, ctx)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return round(moment.timestamp() * 1000)
+        return round(in_utc.timestamp() * 1000)
 
 
 def show_moment(moment_ms: int) -> str:

@@ -59,8 +59,13 @@ def check_backup(path: Path) -> Audit:
     return found.checked
 
 
-def write_copy(db_path: Path, target: Path) -> None:
+def write_copy(db_path: Path, target: Path, *, is_immutable: bool = False) -> None:
     """Copy a database, in use or not, to a file of its own; one that is there is written over.
+
+    Args:
+        db_path: the database to copy.
+        target: the new file.
+        is_immutable: nobody writes the database, and nothing may be made beside it.
 
     Raises:
         sqlite3.Error, OSError: the copy is not to be used.
@@ -68,7 +73,7 @@ def write_copy(db_path: Path, target: Path) -> None:
     target.unlink(missing_ok=True)
     # VACUUM INTO takes an empty file; made here so that it is never readable by others.
     os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    with closing(connect_read_only(db_path)) as connection:
+    with closing(connect_read_only(db_path, is_immutable=is_immutable)) as connection:
         connection.execute("VACUUM INTO ?", (str(target),))
     sync(target)
 

@@ -132,6 +132,12 @@ def connect_read_only(path: Path, *, is_immutable: bool = False) -> sqlite3.Conn
     return connection
 
 
+def wal_of(path: Path) -> Path:
+    """The file beside a database that has what is not yet in it; it is there while one is open."""
+    real = path.resolve()
+    return real.with_name(real.name + "-wal")
+
+
 def open_to_read(path: Path) -> sqlite3.Connection:
     """Open an up-to-date database for reading alone; whoever calls closes it.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loupette.store.audit import Audit, audit
-from loupette.store.database import connect_read_only
+from loupette.store.database import connect_read_only, wal_of
 from loupette.store.migrations import missing_steps, unknown_steps
 
 
@@ -30,16 +30,11 @@ class Condition:
 def inspect(path: Path) -> Condition:
     """Look at a database that may be in use, damaged or none at all; the file is only read."""
     # Where there is no WAL nobody writes, and an ordinary reader would leave an empty one behind.
-    if not _wal(path).exists():
+    if not wal_of(path).exists():
         found = _look(path, is_immutable=True)
-        if not _wal(path).exists():
+        if not wal_of(path).exists():
             return found
     return _look(path, is_immutable=False)
-
-
-def _wal(path: Path) -> Path:
-    real = path.resolve()
-    return real.with_name(real.name + "-wal")
 
 
 def _look(path: Path, *, is_immutable: bool) -> Condition:

@@ -11,7 +11,7 @@ from pathlib import Path
 from loupette.errors import StoreError
 from loupette.store.audit import Audit
 from loupette.store.backup import check_backup, sync, write_copy
-from loupette.store.database import connect_read_only
+from loupette.store.database import connect_read_only, wal_of
 from loupette.store.lock import ServerLock
 
 
@@ -32,7 +32,8 @@ def restore(source: Path, db_path: Path, *, now: datetime) -> Restored:
     """Put a copy of a backup in the place of a database that nobody serves.
 
     The old database stays beside it under a name with the time. At every moment, a power cut
-    included, the place has the whole old database or the whole new one.
+    included, the place has the whole old database or the whole new one; only of one that cannot be
+    read at all the WAL goes first, and is kept beside the old database's new name.
 
     Args:
         source: the backup; it stays as it is.
@@ -50,7 +51,7 @@ def restore(source: Path, db_path: Path, *, now: datetime) -> Restored:
         check_backup(source)
         partial = place.with_name(place.name + ".partial")
         try:
-            write_copy(source, partial)
+            write_copy(source, partial, is_immutable=not wal_of(source).exists())
             checked = check_backup(partial)
             kept = _replace(place, partial, now) if place.exists() else None
             os.replace(partial, place)
@@ -79,12 +80,12 @@ def _replace(place: Path, partial: Path, now: datetime) -> Path:
         os.chown(partial, owner.st_uid, owner.st_gid)  # root restores for the server's user
     kept = place.with_name(f"{place.stem}-{now:%Y%m%d-%H%M%S}{place.suffix}")
     os.link(place, kept)
-    wal = _beside(place, "-wal")
+    wal = wal_of(place)
     if wal.exists():  # of a damaged database alone; the new one must not be read with it
-        os.link(wal, _beside(kept, "-wal"))
+        os.link(wal, wal_of(kept))
         sync(place.parent)
         wal.unlink()
-    _beside(place, "-shm").unlink(missing_ok=True)
+    place.with_name(place.name + "-shm").unlink(missing_ok=True)
     sync(place.parent)
     return kept
 
@@ -116,7 +117,3 @@ def _is_readable(place: Path) -> bool:
     except sqlite3.DatabaseError:
         return False
     return True
-
-
-def _beside(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name + suffix)

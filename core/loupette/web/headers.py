@@ -1,6 +1,5 @@
 """Headers that tell a browser to do as little as possible with a reply."""
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SECURITY_HEADERS = {
@@ -12,6 +11,8 @@ SECURITY_HEADERS = {
     "Cache-Control": "no-store",
 }
 """There is no Access-Control-Allow-Origin: pages of other sites read nothing here."""
+
+_RAW = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
 
 class SecurityHeaders:
@@ -25,9 +26,9 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
+                said = message.get("headers", [])
+                names = {name for name, _ in said}
+                message["headers"] = [*said, *(pair for pair in _RAW if pair[0] not in names)]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
