@@ -7,7 +7,7 @@ PACKAGES := -e . -e plugins/slider -e plugins/arith -e plugins/alnum
 PAGES := README.md docs/*.md plugins/*/README.md
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 
-.PHONY: run test lint format docs bench-accuracy bench-peers assets sheets train-alnum train-arith wheels test-wheels clean
+.PHONY: run test lint audit format docs bench-accuracy bench-peers assets sheets train-alnum train-arith wheels test-wheels clean
 
 run: .venv/served  ## serve on 127.0.0.1:8000; the first start prints a demo key
 	$(BIN)/loupette serve --demo
@@ -20,6 +20,13 @@ lint: .venv/developed  ## style, types, generated parts of the docs
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/cog --check $(PAGES)
+
+# Apart from lint, which needs no network: this asks PyPI about every pinned version.
+audit: .venv/developed  ## known holes in the versions of constraints.txt, with pip-audit
+	rm -rf build/audit && $(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	build/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
+	rm -rf build/audit
 
 format: .venv/developed
 	$(BIN)/ruff check --fix

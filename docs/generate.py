@@ -62,6 +62,8 @@ MENDS = {
     "too_many_frames": "send fewer frames",
     "unauthenticated": "check the key",
     "key_disabled": "ask the operator for a new key",
+    "key_expired": "ask the operator for a new key",
+    "scope_missing": "use a key with the scope the message names",
     "insufficient_balance": "ask the operator for a top-up",
     "rate_limited": "wait for `Retry-After` seconds",
     "overloaded": "wait for `Retry-After` seconds",

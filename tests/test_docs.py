@@ -94,6 +94,22 @@ def test_documented_types_are_served_under_their_names() -> None:
     assert {type_id: kind.spec.name for type_id, kind in served.items()} == generate.DOCUMENTED
 
 
+NAMED_TEST = re.compile(r"`((?:tests|plugins)/[\w/]+\.py)::(\w+)`")
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), sorted(set(NAMED_TEST.findall(read("docs/security.md"))))
+)
+def test_test_that_covers_a_threat_exists(file: str, name: str) -> None:
+    assert re.search(rf"^(async )?def {name}\(", read(file), re.MULTILINE)
+
+
+def test_every_threat_has_a_test() -> None:
+    rows = re.findall(r"^\| (?!threat)[^|-].*\|$", read("docs/security.md"), re.MULTILINE)
+    assert len(rows) > 20
+    assert [row for row in rows if not NAMED_TEST.search(row.rsplit(" | ", 1)[1])] == []
+
+
 def test_readme_is_short() -> None:
     assert len(read("README.md").splitlines()) < 150
 

@@ -21,7 +21,9 @@ LoupetteError
 │   │   ├── BrokenImage
 │   │   └── TooManyFrames
 │   ├── Unauthenticated             no key, an unknown key, or two different ones
-│   │   └── KeyDisabled
+│   │   ├── KeyDisabled
+│   │   ├── KeyExpired
+│   │   └── ScopeMissing
 │   ├── InsufficientBalance
 │   ├── RateLimited
 │   │   └── Overloaded
@@ -212,6 +214,20 @@ class KeyDisabled(Unauthenticated):
 
     reason = "key_disabled"
     zh = "API Key 或账户已禁用"
+
+
+class KeyExpired(Unauthenticated):
+    """The key's time is over."""
+
+    reason = "key_expired"
+    zh = "API Key 已过期"
+
+
+class ScopeMissing(Unauthenticated):
+    """The key is valid, but not for this."""
+
+    reason = "scope_missing"
+    zh = "API Key 没有此权限"
 
 
 class InsufficientBalance(CallerError):

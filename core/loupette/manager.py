@@ -56,13 +56,16 @@ class Plugins:
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
+    """Where a plugin is to be found; nothing of it is imported yet."""
+
     name: str
     version: str
     module: str
     entry_point: EntryPoint | None = None
 
     def load(self) -> ModuleType:
+        """Import it."""
         if self.entry_point is None:
             return importlib.import_module(self.module)
         loaded: ModuleType = self.entry_point.load()
@@ -82,7 +85,7 @@ def load_plugins(extra_modules: Iterable[str] = ()) -> Plugins:
     host.add_hookspecs(LoupetteHooks)
     loaded: list[Plugin] = []
     failures: list[PluginFailure] = []
-    for source in _find_sources(extra_modules):
+    for source in find_sources(extra_modules):
         try:
             module = source.load()
             host.register(module, name=source.module)
@@ -101,10 +104,11 @@ def load_plugins(extra_modules: Iterable[str] = ()) -> Plugins:
     return Plugins(tuple(loaded), tuple(failures))
 
 
-def _find_sources(extra_modules: Iterable[str]) -> list[_Source]:
+def find_sources(extra_modules: Iterable[str] = ()) -> list[Source]:
+    """Every installed plugin, and modules named by hand, without importing any."""
     found = sorted(entry_points(group=PROJECT), key=lambda point: point.value)
     sources = [
-        _Source(
+        Source(
             name=point.dist.name if point.dist else point.name,
             version=point.dist.version if point.dist else "",
             module=point.value,
@@ -112,10 +116,10 @@ def _find_sources(extra_modules: Iterable[str]) -> list[_Source]:
         )
         for point in found
     ]
-    return sources + [_Source(name, "", name) for name in extra_modules]
+    return sources + [Source(name, "", name) for name in extra_modules]
 
 
-def _check_hooks(host: pluggy.PluginManager, source: _Source) -> None:
+def _check_hooks(host: pluggy.PluginManager, source: Source) -> None:
     try:
         host.check_pending()
     except pluggy.PluginValidationError as error:

@@ -1,6 +1,7 @@
 """loupette keys."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -167,3 +168,58 @@ def test_reading_a_database_that_is_not_there_is_an_error_and_makes_none(
     assert result.exit_code == 1
     assert "typo.db" in result.output
     assert not (tmp_path / "typo.db").exists()
+
+
+def test_key_is_made_with_scopes_and_an_expiry(as_json: Json) -> None:
+    made = as_json("keys", "create", "shop", "--scopes", "read, solve", "--expires", "2999-01-31")
+    assert (made["scopes"], made["expires"]) == (["solve", "read"], "2999-01-31T00:00:00+00:00")
+    (listed,) = as_json("keys", "list")
+    assert (listed["scopes"], listed["expires"]) == (made["scopes"], made["expires"])
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30m", 1800), ("12h", 43_200), ("90d", 7_776_000)])
+def test_key_expires_after_a_duration(as_json: Json, text: str, seconds: int) -> None:
+    expires = as_json("keys", "create", "shop", "--expires", text)["expires"]
+    left = datetime.fromisoformat(expires) - datetime.now(UTC)
+    assert abs(left.total_seconds() - seconds) < 60
+
+
+@pytest.mark.parametrize("text", ["soon", "90", "-1d", "1.5h", "2027-13-01", "",
+                                  "9999-12-31T23:59-23:00"])  # fmt: skip
+def test_expiry_that_is_none_is_refused(loupette: Run, text: str) -> None:
+    result = loupette("keys", "create", "shop", f"--expires={text}")
+    assert result.exit_code == 2
+    assert "--expires" in result.output
+
+
+@pytest.mark.parametrize(
+    "option", ["--scopes=fly", "--scopes=", "--expires=2001-01-01", "--expires=0d"]
+)
+def test_scope_or_expiry_that_makes_no_key_is_refused(
+    loupette: Run, tmp_path: Path, option: str
+) -> None:
+    assert loupette("keys", "create", "shop", option).exit_code == 1
+    assert loupette("keys", "list").stdout == ""
+
+
+def test_expired_key_is_listed_as_expired(loupette: Run, as_json: Json) -> None:
+    as_json("keys", "create", "shop")
+    assert loupette("keys", "roll", "shop", "--overlap", "0m").exit_code == 0
+    assert [key["state"] for key in as_json("keys", "list")] == ["expired", "active"]
+
+
+def test_roll_prints_the_new_key_alone_on_stdout(loupette: Run, as_json: Json) -> None:
+    old = as_json("keys", "create", "shop", "--balance", "3")["key"]
+    result = loupette("keys", "roll", "shop")
+    assert result.stdout.strip().startswith("ak_")
+    assert result.stdout.strip() != old
+    assert f"the old key {old[:11]}… works until" in result.stderr
+    assert [key["state"] for key in as_json("keys", "list")] == ["active", "active"]
+
+
+def test_roll_of_a_key_that_expires_wants_an_expiry(loupette: Run, as_json: Json) -> None:
+    as_json("keys", "create", "shop", "--expires", "90d")
+    result = loupette("keys", "roll", "shop")
+    assert result.exit_code == 2
+    assert "say --expires for the new key" in result.output
+    assert as_json("keys", "roll", "shop", "--expires", "never")["expires"] is None

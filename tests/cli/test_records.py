@@ -1,4 +1,4 @@
-"""loupette logs, ledger verify, backup."""
+"""loupette logs, ledger verify, backup, restore."""
 
 import sqlite3
 from collections.abc import Callable
@@ -139,8 +139,32 @@ def test_backup_never_overwrites(charged: Path, loupette: Run) -> None:
     assert "exists already" in result.output
 
 
+def test_restore_says_what_it_did(charged: Path, loupette: Run, as_json: Json) -> None:
+    assert loupette("backup", "copy.db").exit_code == 0
+    assert loupette("keys", "topup", "shop", "5").exit_code == 0
+    result = loupette("restore", "copy.db")
+    assert result.exit_code == 0, result.output
+    assert "loupette.db is copy.db now: 1 accounts, 2 ledger entries, ¥0.999" in result.output
+    (kept,) = charged.parent.glob("loupette-2*.db")
+    assert f"is kept as {kept}" in result.output
+    assert as_json("ledger", "verify")["balance"] == 0.999
+
+
+def test_restore_refuses_a_backup_that_was_tampered_with(
+    charged: Path, loupette: Run, as_json: Json
+) -> None:
+    assert loupette("backup", "copy.db").exit_code == 0
+    with closing(sqlite3.connect("copy.db")) as connection, connection:
+        connection.execute("UPDATE accounts SET balance = balance + 1")
+    result = loupette("restore", "copy.db")
+    assert result.exit_code == 1
+    assert "do not restore it" in result.output
+    assert as_json("ledger", "verify")["ok"]
+
+
 def test_every_command_explains_itself(loupette: Run) -> None:
-    for command in ("serve", "keys", "types", "plugins", "logs", "solve", "ledger", "backup"):
+    for command in ("serve", "keys", "types", "plugins", "logs", "solve", "ledger", "backup",
+                    "restore", "doctor"):  # fmt: skip
         result = loupette(command, "--help")
         assert result.exit_code == 0
         assert "Usage: " in result.output

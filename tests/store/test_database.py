@@ -13,6 +13,7 @@ import pytest
 
 from loupette.errors import StoreError
 from loupette.store.database import Database, open_to_read
+from loupette.store.lock import serving_pid
 
 SERVE = """
 import sys
@@ -200,3 +201,19 @@ def test_server_in_another_process_is_refused_until_it_is_killed(path: Path) -> 
         other.send_signal(signal.SIGKILL)
         other.wait(timeout=30)
         Database.open(path, exclusive=True).close()
+
+
+def test_serving_process_is_known_to_others_without_taking_its_place(
+    db: Database, path: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    assert serving_pid(path) == serving_pid(link) == os.getpid()
+    with pytest.raises(StoreError, match="is served by another process"):
+        Database.open(path, exclusive=True)
+
+
+def test_nobody_serves_a_database_that_was_closed_or_never_made(path: Path) -> None:
+    assert serving_pid(path) is None
+    Database.open(path, exclusive=True).close()
+    assert serving_pid(path) is None

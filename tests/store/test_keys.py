@@ -6,6 +6,7 @@ import pytest
 from loupette.errors import StoreError
 from loupette.store.database import Database
 from loupette.store.keys import (
+    SCOPES,
     KeyRecord,
     account_id_of,
     create_key,
@@ -13,6 +14,7 @@ from loupette.store.keys import (
     disable_key,
     find_key,
     list_keys,
+    roll_key,
     set_rate,
 )
 from loupette.store.ledger import topup
@@ -179,13 +181,91 @@ def test_disabled_account_disables_all_its_keys_and_keeps_its_balance(
     assert found.balance_micros == 1_000_000
 
 
-def test_rate_is_changed_with_its_burst(db: Database, key: KeyRecord) -> None:
+def test_rate_is_changed_with_its_burst(db: Database, key: KeyRecord, now_ms: int) -> None:
     assert (key.rate, key.burst) == (10.0, 10)
-    changed = set_rate(db, key.prefix, rate=50)
+    changed = set_rate(db, key.prefix, rate=50, now_ms=now_ms)
     assert (changed.rate, changed.burst) == (50.0, 50)
-    assert set_rate(db, key.prefix, rate=50, burst=200).burst == 200
+    assert set_rate(db, key.prefix, rate=50, burst=200, now_ms=now_ms).burst == 200
 
 
 def test_unknown_account_is_named(db: Database) -> None:
     with pytest.raises(StoreError, match="no account 'nobody'"):
         account_id_of(db.reader, "nobody")
+
+
+def test_key_may_all_that_callers_do_and_never_expires_unless_told(
+    db: Database, now_ms: int
+) -> None:
+    record = create_key(db, "acme", now_ms=now_ms).record
+    assert [scope for scope in SCOPES if record.may(scope)] == ["solve", "read", "report"]
+    assert not record.has_expired(2**62)
+
+
+def test_key_may_what_it_was_given_and_no_more(db: Database, now_ms: int) -> None:
+    record = create_key(db, "acme", scopes=["admin", "read"], now_ms=now_ms).record
+    assert [scope for scope in SCOPES if record.may(scope)] == ["read", "admin"]
+    assert not record.may("rea")
+
+
+@pytest.mark.parametrize("scopes", [[], [""], ["solve", "fly"], ["solve read"], ["SOLVE"]])
+def test_unknown_scope_or_none_is_refused_and_opens_no_account(
+    db: Database, now_ms: int, scopes: list[str]
+) -> None:
+    with pytest.raises(StoreError, match="some of solve, read, report, admin"):
+        create_key(db, "acme", scopes=scopes, now_ms=now_ms)
+    assert list_keys(db.reader) == []
+
+
+def test_key_expires_at_its_moment(db: Database, now_ms: int) -> None:
+    record = create_key(db, "acme", expires_ms=now_ms + 5, now_ms=now_ms).record
+    assert [record.has_expired(now_ms + late) for late in (4, 5, 6)] == [False, True, True]
+
+
+@pytest.mark.parametrize("late_ms", [0, -1])
+def test_key_that_expires_at_once_is_refused(db: Database, now_ms: int, late_ms: int) -> None:
+    with pytest.raises(StoreError, match="expire in the future"):
+        create_key(db, "acme", expires_ms=now_ms + late_ms, now_ms=now_ms)
+
+
+def test_rolled_key_is_like_the_old_one_and_the_old_one_works_for_the_overlap(
+    db: Database, now_ms: int
+) -> None:
+    made = create_key(
+        db, "acme", key_name="web", rate=5, burst=9, scopes=["solve"], now_ms=now_ms - 9
+    )
+    new, old = roll_key(db, "web", overlap_ms=100, expires_ms=None, now_ms=now_ms)
+    assert (new.record.name, new.record.rate, new.record.burst, new.record.scopes) == (
+        "web", 5, 9, "solve",
+    )  # fmt: skip
+    assert (old.expires_ms, new.record.expires_ms) == (now_ms + 100, None)
+    assert find_key(db.reader, new.secret) == new.record
+    assert find_key(db.reader, made.secret) == old
+
+
+def test_rolling_a_key_does_not_lengthen_its_life(db: Database, now_ms: int) -> None:
+    create_key(db, "acme", expires_ms=now_ms + 50, now_ms=now_ms)
+    rolled = roll_key(db, "acme", overlap_ms=100, expires_ms=now_ms + 999, now_ms=now_ms)
+    assert (rolled.old.expires_ms, rolled.new.record.expires_ms) == (now_ms + 50, now_ms + 999)
+
+
+def test_key_of_an_account_with_two_is_not_rolled_by_its_name(
+    db: Database, key: KeyRecord, now_ms: int
+) -> None:
+    roll_key(db, "acme", overlap_ms=100, expires_ms=None, now_ms=now_ms)
+    with pytest.raises(StoreError, match="2 active keys are called 'acme'; use a prefix"):
+        roll_key(db, "acme", overlap_ms=100, expires_ms=None, now_ms=now_ms + 99)
+    assert len(list_keys(db.reader)) == 2
+
+
+def test_expired_key_is_in_nobodys_way(db: Database, key: KeyRecord, now_ms: int) -> None:
+    roll_key(db, "acme", overlap_ms=100, expires_ms=None, now_ms=now_ms)
+    second = roll_key(db, "acme", overlap_ms=0, expires_ms=None, now_ms=now_ms + 100)
+    assert second.old.has_expired(now_ms + 100)
+    assert len(list_keys(db.reader)) == 3
+
+
+def test_roll_that_fails_leaves_the_old_key(db: Database, key: KeyRecord, now_ms: int) -> None:
+    with pytest.raises(StoreError, match="expire in the future"):
+        roll_key(db, "acme", overlap_ms=0, expires_ms=now_ms, now_ms=now_ms)
+    (found,) = list_keys(db.reader)
+    assert found.expires_ms is None

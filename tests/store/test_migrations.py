@@ -9,9 +9,16 @@ from sqlite_utils import Database as Schema
 
 from loupette.errors import StoreError
 from loupette.store.database import Database
+from loupette.store.keys import list_keys
 from loupette.store.migrations import MIGRATIONS, migrate
 
-STEPS = ["m001_accounts_and_keys", "m002_ledger", "m003_logs", "m004_idempotency"]
+STEPS = [
+    "m001_accounts_and_keys",
+    "m002_ledger",
+    "m003_logs",
+    "m004_idempotency",
+    "m005_key_scopes_and_expiry",
+]
 
 
 @pytest.fixture
@@ -55,21 +62,35 @@ def test_older_database_is_brought_up_to_date_with_its_data(
     assert connection.execute("SELECT name, created_ms FROM accounts").fetchone() == ("acme", 7)
 
 
+def test_keys_there_are_may_do_what_they_could_and_never_expire(
+    connection: sqlite3.Connection, path: Path
+) -> None:
+    MIGRATIONS.apply(Schema(connection), stop_before="m005_key_scopes_and_expiry")
+    connection.execute("INSERT INTO accounts(name, created_ms) VALUES ('acme', 7)")
+    connection.execute(
+        "INSERT INTO api_keys(account_id, key_hash, prefix, rate, burst, created_ms)"
+        " VALUES (1, zeroblob(32), 'ak_old', 10, 10, 7)"
+    )
+    with Database.open(path) as db:
+        (key,) = list_keys(db.reader)
+    assert (key.scopes, key.expires_ms) == ("solve read report", None)
+
+
 def test_database_of_a_newer_version_is_refused_and_the_mend_named(
     connection: sqlite3.Connection, path: Path
 ) -> None:
     migrate(connection)
-    record_step(connection, "m005_of_the_future")
-    with pytest.raises(StoreError, match=r"m005_of_the_future.*install that version"):
+    record_step(connection, "m999_of_the_future")
+    with pytest.raises(StoreError, match=r"m999_of_the_future.*install that version"):
         Database.open(path)
 
 
 def test_refused_database_is_left_as_it_was(connection: sqlite3.Connection) -> None:
     MIGRATIONS.apply(Schema(connection), stop_before="m002_ledger")
-    record_step(connection, "m005_of_the_future")
+    record_step(connection, "m999_of_the_future")
     with pytest.raises(StoreError):
         migrate(connection)
-    assert applied(connection) == ["m001_accounts_and_keys", "m005_of_the_future"]
+    assert applied(connection) == ["m001_accounts_and_keys", "m999_of_the_future"]
 
 
 def test_failing_step_undoes_the_ones_before_it(connection: sqlite3.Connection) -> None:

@@ -6,6 +6,7 @@ from decimal import Decimal
 import click
 
 from loupette.cli.existing import open_existing, read_existing
+from loupette.cli.moments import NEVER, Duration, Moment, show_moment
 from loupette.cli.output import json_option, print_json, print_rows
 from loupette.cli.yuan import Yuan
 from loupette.money import to_micros, to_yuan
@@ -23,9 +24,13 @@ class Rate(click.FloatRange):
         super().__init__(min=store.SMALLEST_RATE, max=store.LARGEST_RATE)
 
 
+def _split(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(","))
+
+
 @click.group()
 def keys() -> None:
-    """Create, list, top up and disable API keys."""
+    """Create, list, roll over, top up and disable API keys."""
 
 
 @keys.command()
@@ -39,10 +44,32 @@ def keys() -> None:
     help="Requests per second.",
 )
 @click.option("--label", help="What people call this key.")
+@click.option(
+    "--scopes",
+    callback=_split,
+    default=",".join(store.USUAL_SCOPES),
+    show_default=True,
+    help=f"What it may do: some of {', '.join(store.SCOPES)}.",
+)
+@click.option(
+    "--expires",
+    type=Moment(),
+    default="never",
+    show_default=True,
+    help="Until when: 90d, 12h or 2027-01-31, in UTC.",
+)
 @json_option
 @click.pass_obj
 def create(
-    settings: Settings, name: str, balance: Decimal, rate: float, label: str | None, as_json: bool
+    settings: Settings,
+    *,
+    name: str,
+    balance: Decimal,
+    rate: float,
+    label: str | None,
+    scopes: tuple[str, ...],
+    expires: int,
+    as_json: bool,
 ) -> None:
     """Make a key for the account NAME, and the account if there is none.
 
@@ -51,6 +78,7 @@ def create(
     \b
     loupette keys create shop --balance 100
     loupette keys create shop --rate 1000 --label crawler --json
+    loupette keys create shop --scopes solve --expires 90d
     """  # noqa: D301  # click looks for a real backspace
     if balance < 0:
         raise click.BadParameter("must not be negative", param_hint="--balance")
@@ -60,16 +88,12 @@ def create(
             name,
             key_name=label,
             rate=rate,
+            scopes=scopes,
+            expires_ms=None if expires == NEVER else expires,
             opening_micros=to_micros(balance),
             now_ms=_now_ms(),
         )
-    yuan = to_yuan(made.record.balance_micros)
-    shown = {"key": made.secret, "account": name, "balance": yuan, "rate": rate}
-    if as_json:
-        print_json(shown)
-    else:
-        click.echo(made.secret)
-        click.echo(f"account {name}, balance ¥{yuan}, {rate:g} requests/s", err=True)
+    _show_new(made, as_json=as_json)
 
 
 @keys.command("list")
@@ -83,11 +107,78 @@ def list_(settings: Settings, as_json: bool) -> None:
 
 
 @keys.command()
+@click.argument("key")
+@click.option(
+    "--overlap",
+    type=Duration(),
+    default="24h",
+    show_default=True,
+    help="How long the old key goes on working: 30m, 24h, 7d; 0m for not at all.",
+)
+@click.option(
+    "--expires", type=Moment(), help="Until when the new key works: 90d, 2027-01-31, never."
+)
+@json_option
+@click.pass_obj
+def roll(settings: Settings, key: str, *, overlap: int, expires: int | None, as_json: bool) -> None:
+    """Make a new key in the place of KEY, named by its prefix, label or account.
+
+    The new one works at once, with the same account, label, rate and scopes; the old one until the
+    overlap is over. A key that expires needs --expires for the new one.
+
+    \b
+    loupette keys roll shop
+    loupette keys roll ak_1a2B3c4D --overlap 7d --expires 90d
+    """  # noqa: D301  # click looks for a real backspace
+    now_ms = _now_ms()
+    with open_existing(settings) as database:
+        chosen = _choose_expiry(expires, store.find_active(database.reader, key, now_ms=now_ms))
+        done = store.roll_key(database, key, overlap_ms=overlap, expires_ms=chosen, now_ms=now_ms)
+    _show_new(done.new, as_json=as_json)
+    until = show_moment(done.old.expires_ms or 0)
+    click.echo(f"the old key {done.old.prefix}… works until {until}", err=True)
+
+
+def _choose_expiry(expires: int | None, old: KeyRecord) -> int | None:
+    """When the new key expires; not by accident never, where the old one did."""
+    if expires is None and old.expires_ms is not None:
+        raise click.UsageError(
+            f"{old.prefix}… expires at {show_moment(old.expires_ms)}; say --expires for the new key"
+        )
+    return None if expires in (None, NEVER) else expires
+
+
+def _show_new(made: store.NewKey, *, as_json: bool) -> None:
+    """The secret alone on standard output, or all as JSON."""
+    key = made.record
+    yuan = to_yuan(key.balance_micros)
+    expires = None if key.expires_ms is None else show_moment(key.expires_ms)
+    if as_json:
+        print_json(
+            {
+                "key": made.secret,
+                "account": key.account_name,
+                "balance": yuan,
+                "rate": key.rate,
+                "scopes": key.scopes.split(),
+                "expires": expires,
+            }
+        )
+        return
+    click.echo(made.secret)
+    click.echo(
+        f"account {key.account_name}, balance ¥{yuan}, {key.rate:g} requests/s,"
+        f" may {key.scopes}, expires {expires or 'never'}",
+        err=True,
+    )
+
+
+@keys.command()
 @click.argument("key", required=False)
 @click.option("--account", help="Disable all keys of this account instead; its balance stays.")
 @click.pass_obj
 def disable(settings: Settings, key: str | None, account: str | None) -> None:
-    """Disable one KEY, named by its prefix or label; a running server obeys at once.
+    """Disable one KEY, named by its prefix, label or account; a running server obeys at once.
 
     \b
     loupette keys disable ak_1a2B3c4D
@@ -114,13 +205,13 @@ def disable(settings: Settings, key: str | None, account: str | None) -> None:
 )
 @click.pass_obj
 def rate(settings: Settings, key: str, rate: float, burst: int | None) -> None:
-    """Let one KEY, named by its prefix or label, make RATE requests per second.
+    """Let one KEY, named by its prefix, label or account, make RATE requests per second.
 
     \b
     loupette keys rate ak_1a2B3c4D 50
     """  # noqa: D301  # click looks for a real backspace
     with open_existing(settings) as database:
-        done = store.set_rate(database, key, rate=rate, burst=burst)
+        done = store.set_rate(database, key, rate=rate, burst=burst, now_ms=_now_ms())
     click.echo(f"{done.prefix}… may make {done.rate:g} requests/s, {done.burst} at once")
 
 
@@ -147,8 +238,16 @@ def _row(key: KeyRecord) -> dict[str, object]:
         "prefix": key.prefix,
         "balance": to_yuan(key.balance_micros),
         "rate": key.rate,
-        "state": "disabled" if key.is_disabled else "active",
+        "state": _state(key),
+        "scopes": key.scopes.split(),
+        "expires": None if key.expires_ms is None else show_moment(key.expires_ms),
     }
+
+
+def _state(key: KeyRecord) -> str:
+    if key.is_disabled:
+        return "disabled"
+    return "expired" if key.has_expired(_now_ms()) else "active"
 
 
 def _now_ms() -> int:

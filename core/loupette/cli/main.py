@@ -8,10 +8,12 @@ import click
 
 from loupette import __version__
 from loupette.cli.backup import backup
+from loupette.cli.doctor import doctor
 from loupette.cli.keys import keys
 from loupette.cli.ledger import ledger
 from loupette.cli.logs import logs
 from loupette.cli.plugins import plugins
+from loupette.cli.restore import restore
 from loupette.cli.serve import serve
 from loupette.cli.solve import solve
 from loupette.cli.types import types
@@ -42,6 +44,7 @@ def main(context: click.Context, database: Path | None, registry: Path | None) -
     loupette keys create shop --balance 100        a new key with ¥100
     loupette solve captcha.png --type 50200        read one image, no server
     loupette types                                 what is served, at what price
+    loupette doctor                                what is wrong here, and how to mend it
 
     Settings come from LOUPETTE_* variables; see docs/operating.md.
     """  # noqa: D301  # click looks for a real backspace
@@ -53,5 +56,5 @@ def main(context: click.Context, database: Path | None, registry: Path | None) -
     )
 
 
-for command in (serve, keys, types, plugins, logs, solve, ledger, backup):
+for command in (serve, keys, types, plugins, logs, solve, ledger, backup, restore, doctor):
     main.add_command(command)

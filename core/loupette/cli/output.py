@@ -56,11 +56,15 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, list | tuple):
         return ", ".join(_text(item) for item in value)
-    return "".join(map(_visible, str(value)))
+    return visible(str(value))
+
+
+def visible(text: str) -> str:
+    """A tab or a newline would forge a column or a row, an escape could drive the terminal."""
+    return "".join(map(_visible, text))
 
 
 def _visible(character: str) -> str:
-    """A tab or a newline would forge a column or a row, an escape could drive the terminal."""
     if character.isprintable() or character == " ":
         return character
     return character.encode("unicode_escape").decode()

@@ -6,8 +6,10 @@ from contextlib import closing
 from pathlib import Path
 
 from loupette.errors import StoreError
-from loupette.store.audit import Audit, audit
+from loupette.store.audit import Audit
 from loupette.store.database import connect_read_only
+from loupette.store.integrity import inspect
+from loupette.store.migrations import describe_newer
 
 
 def backup(db_path: Path, target: Path) -> Audit:
@@ -29,10 +31,10 @@ def backup(db_path: Path, target: Path) -> Audit:
         raise StoreError(f"{target} exists already; backups are never overwritten")
     partial = target.with_name(target.name + ".partial")
     try:
-        _copy(db_path, partial)
+        write_copy(db_path, partial)
         checked = check_backup(partial)
         os.replace(partial, target)
-        _sync(target.parent)
+        sync(target.parent)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"cannot back up {db_path} to {target}: {error}") from error
     finally:
@@ -44,43 +46,42 @@ def check_backup(path: Path) -> Audit:
     """Check a copy: SQLite's own structures, references between tables, and the money.
 
     Raises:
-        StoreError: it is no database, or does not add up; the message says where.
+        StoreError: it is no database, is of a newer version, or does not add up; the message says
+            where.
     """
     if not path.exists():
         raise StoreError(f"there is no backup {path}")
-    try:
-        with closing(connect_read_only(path)) as connection:
-            problems = _structure_problems(connection)
-            checked = audit(connection)
-    except sqlite3.Error as error:
-        raise StoreError(f"{path} cannot be read as a database of loupette: {error}") from error
-    problems.extend(checked.problems)
-    if problems:
-        raise StoreError(f"{path} is damaged, do not restore it: " + "; ".join(problems))
-    return checked
+    found = inspect(path)
+    if found.unknown_steps:
+        raise StoreError(f"{path}: {describe_newer(found.unknown_steps)}")
+    if found.problems or found.checked is None:
+        raise StoreError(f"{path} is damaged, do not restore it: " + "; ".join(found.problems))
+    return found.checked
 
 
-def _copy(db_path: Path, partial: Path) -> None:
-    partial.unlink(missing_ok=True)
+def write_copy(db_path: Path, target: Path, *, is_immutable: bool = False) -> None:
+    """Copy a database, in use or not, to a file of its own; one that is there is written over.
+
+    Args:
+        db_path: the database to copy.
+        target: the new file.
+        is_immutable: nobody writes the database, and nothing may be made beside it.
+
+    Raises:
+        sqlite3.Error, OSError: the copy is not to be used.
+    """
+    target.unlink(missing_ok=True)
     # VACUUM INTO takes an empty file; made here so that it is never readable by others.
-    os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    with closing(connect_read_only(db_path)) as connection:
-        connection.execute("VACUUM INTO ?", (str(partial),))
-    _sync(partial)
+    os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    with closing(connect_read_only(db_path, is_immutable=is_immutable)) as connection:
+        connection.execute("VACUUM INTO ?", (str(target),))
+    sync(target)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _structure_problems(connection: sqlite3.Connection) -> list[str]:
-    lines = [str(line) for (line,) in connection.execute("PRAGMA integrity_check(20)")]
-    broken = connection.execute("PRAGMA foreign_key_check").fetchmany(20)
-    problems = [] if lines == ["ok"] else lines
-    return problems + [
-        f"{table} row {row} refers to a missing {parent}" for table, row, parent, _ in broken
-    ]

@@ -115,9 +115,14 @@ class Database:
         self.close()
 
 
-def connect_read_only(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write; any thread may close it."""
-    uri = f"{path.resolve().as_uri()}?mode=ro"
+def connect_read_only(path: Path, *, is_immutable: bool = False) -> sqlite3.Connection:
+    """A connection that cannot write; any thread may close it.
+
+    Args:
+        path: the database file.
+        is_immutable: nobody writes the file meanwhile; then not even a WAL is made beside it.
+    """
+    uri = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if is_immutable else ''}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     try:
         connection.executescript(_PRAGMAS)
@@ -125,6 +130,12 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def wal_of(path: Path) -> Path:
+    """The file beside a database that has what is not yet in it; it is there while one is open."""
+    real = path.resolve()
+    return real.with_name(real.name + "-wal")
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:

@@ -1,9 +1,10 @@
-"""API keys: issue, find, disable."""
+"""API keys: issue, find, roll over, disable."""
 
 import hashlib
 import math
 import secrets
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,17 +13,29 @@ from loupette.store.database import Database
 from loupette.store.entries import post
 
 SMALLEST_RATE, LARGEST_RATE = 0.001, 1_000_000  # of requests per second; bursts alike
+SCOPES = ("solve", "read", "report", "admin")
+"""What a key may do: have images read, look at its account, report on answers, run the server."""
+USUAL_SCOPES = SCOPES[:3]
 _PREFIX_LENGTH = 11  # "ak_" and 8 of the 43 random characters: enough to tell keys apart
 
 _COLUMNS = """
 SELECT k.id, k.account_id, a.name, k.name, k.prefix, k.rate, k.burst, k.created_ms,
-    k.disabled_ms, a.disabled_ms, a.balance
+    k.disabled_ms, a.disabled_ms, k.expires_ms, k.scopes, a.balance
 FROM api_keys k JOIN accounts a ON a.id = k.account_id
 """
 _FIND = _COLUMNS + "WHERE k.key_hash = ?"
 _LIST = _COLUMNS + "ORDER BY a.name, k.id"
 _BY_ID = _COLUMNS + "WHERE k.id = ?"
-_ACTIVE = _COLUMNS + "WHERE ? IN (k.prefix, k.name) AND k.disabled_ms IS NULL"
+_ACTIVE = (
+    _COLUMNS
+    + "WHERE ?1 IN (k.prefix, k.name, a.name) AND k.disabled_ms IS NULL"
+    + " AND (k.expires_ms IS NULL OR k.expires_ms > ?2)"
+)
+_INSERT = """
+INSERT INTO
+    api_keys(account_id, key_hash, prefix, name, rate, burst, created_ms, scopes, expires_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +45,8 @@ class KeyRecord:
     Attributes:
         prefix: the first characters of the secret, to show people.
         rate: requests per second.
+        expires_ms: from then on it may do nothing; None for a key that does not expire.
+        scopes: which of `SCOPES` it has, words apart by blanks.
         balance_micros: the account's balance, holds not taken off.
     """
 
@@ -45,12 +60,22 @@ class KeyRecord:
     created_ms: int
     disabled_ms: int | None
     account_disabled_ms: int | None
+    expires_ms: int | None
+    scopes: str
     balance_micros: int
 
     @property
     def is_disabled(self) -> bool:
         """Whether the key or its account was disabled."""
         return self.disabled_ms is not None or self.account_disabled_ms is not None
+
+    def has_expired(self, now_ms: int) -> bool:
+        """Whether its time is over."""
+        return self.expires_ms is not None and self.expires_ms <= now_ms
+
+    def may(self, scope: str) -> bool:
+        """Whether it has a scope."""
+        return scope in self.scopes.split()
 
 
 class NewKey(NamedTuple):
@@ -60,6 +85,13 @@ class NewKey(NamedTuple):
     secret: str
 
 
+class RolledKey(NamedTuple):
+    """A key just issued in the place of another, which expires."""
+
+    new: NewKey
+    old: KeyRecord
+
+
 def create_key(
     db: Database,
     account_name: str,
@@ -67,6 +99,8 @@ def create_key(
     key_name: str | None = None,
     rate: float = 10.0,
     burst: int | None = None,
+    scopes: Iterable[str] = USUAL_SCOPES,
+    expires_ms: int | None = None,
     opening_micros: int = 0,
     now_ms: int,
 ) -> NewKey:
@@ -78,26 +112,62 @@ def create_key(
         key_name: what people call this key; names may repeat, disabling by one then asks for more.
         rate: requests per second.
         burst: requests at once; the rate, rounded up, when None.
+        scopes: which of `SCOPES` it gets.
+        expires_ms: from then on it may do nothing; None for never.
         opening_micros: what a new account begins with.
         now_ms: the time of issue.
 
     Raises:
-        StoreError: a rate or burst out of bounds, or an opening balance for an account that is
-            there already.
+        StoreError: a rate or burst out of bounds, an unknown scope or none, an expiry that is past,
+            or an opening balance for an account that is there already.
     """
     burst = _check_rate(rate, burst)
-    secret = "ak_" + secrets.token_urlsafe(32)
+    granted = _check_scopes(scopes)
+    _check_expiry(expires_ms, now_ms)
+    secret = _new_secret()
 
     def insert(connection: sqlite3.Connection) -> KeyRecord:
         account_id = _open_account(connection, account_name, opening_micros, now_ms=now_ms)
-        cursor = connection.execute(
-            "INSERT INTO api_keys(account_id, key_hash, prefix, name, rate, burst, created_ms)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (account_id, _hash(secret), secret[:_PREFIX_LENGTH], key_name, rate, burst, now_ms),
-        )
-        return _by_id(connection, cursor.lastrowid)
+        row = (account_id, _hash(secret), secret[:_PREFIX_LENGTH], key_name, rate, burst, now_ms)
+        return _insert(connection, (*row, granted, expires_ms))
 
     return NewKey(db.write(insert), secret)
+
+
+def roll_key(
+    db: Database, which: str, *, overlap_ms: int, expires_ms: int | None, now_ms: int
+) -> RolledKey:
+    """Issue a key in the place of the one active key that has this prefix, name or account.
+
+    It has the account, name, rate and scopes of the old one, and works at once; the old one works
+    until the overlap is over, or its own time if that is sooner.
+
+    Args:
+        db: the database.
+        which: the old key.
+        overlap_ms: how long both work.
+        expires_ms: of the new key; None for never.
+        now_ms: the time of issue.
+
+    Raises:
+        StoreError: no such key, or several; an expiry that is past.
+    """
+    _check_expiry(expires_ms, now_ms)
+    secret = _new_secret()
+
+    def roll(connection: sqlite3.Connection) -> tuple[KeyRecord, KeyRecord]:
+        old = find_active(connection, which, now_ms=now_ms)
+        until_ms = now_ms + overlap_ms
+        connection.execute(
+            "UPDATE api_keys SET expires_ms = MIN(COALESCE(expires_ms, ?1), ?1) WHERE id = ?2",
+            (until_ms, old.id),
+        )
+        row = (old.account_id, _hash(secret), secret[:_PREFIX_LENGTH], old.name, old.rate)
+        new = _insert(connection, (*row, old.burst, now_ms, old.scopes, expires_ms))
+        return new, _by_id(connection, old.id)
+
+    new, old = db.write(roll)
+    return RolledKey(NewKey(new, secret), old)
 
 
 def find_key(reader: sqlite3.Connection, secret: str) -> KeyRecord | None:
@@ -106,16 +176,35 @@ def find_key(reader: sqlite3.Connection, secret: str) -> KeyRecord | None:
     return None if row is None else KeyRecord(*row)
 
 
+def find_active(connection: sqlite3.Connection, which: str, *, now_ms: int) -> KeyRecord:
+    """The one key, neither disabled nor expired, that has this prefix, name or account.
+
+    Raises:
+        StoreError: none, or several.
+    """
+    which = which[:_PREFIX_LENGTH] if which.startswith("ak_") else which  # a whole key, pasted
+    found = [KeyRecord(*row) for row in connection.execute(_ACTIVE, (which, now_ms))]
+    if not found:
+        raise StoreError(
+            f"no active key has the prefix, label or account {which!r}; see `loupette keys list`"
+            " (all keys of an account: `loupette keys disable --account NAME`)"
+        )
+    if len(found) > 1:
+        prefixes = ", ".join(key.prefix for key in found)
+        raise StoreError(f"{len(found)} active keys are called {which!r}; use a prefix: {prefixes}")
+    return found[0]
+
+
 def list_keys(reader: sqlite3.Connection) -> list[KeyRecord]:
     """Every key, by account name and age."""
     return [KeyRecord(*row) for row in reader.execute(_LIST)]
 
 
 def disable_key(db: Database, which: str, *, now_ms: int) -> KeyRecord:
-    """Disable the one active key that has this prefix or name."""
+    """Disable the one active key that has this prefix, name or account."""
 
     def disable(connection: sqlite3.Connection) -> KeyRecord:
-        key = _one_active(connection, which)
+        key = find_active(connection, which, now_ms=now_ms)
         connection.execute("UPDATE api_keys SET disabled_ms = ? WHERE id = ?", (now_ms, key.id))
         return _by_id(connection, key.id)
 
@@ -132,12 +221,14 @@ def disable_account(db: Database, account_name: str, *, now_ms: int) -> None:
     db.write(disable)
 
 
-def set_rate(db: Database, which: str, *, rate: float, burst: int | None = None) -> KeyRecord:
-    """Change the rate of the one active key that has this prefix or name."""
+def set_rate(
+    db: Database, which: str, *, rate: float, burst: int | None = None, now_ms: int
+) -> KeyRecord:
+    """Change the rate of the one active key that has this prefix, name or account."""
     burst = _check_rate(rate, burst)
 
     def update(connection: sqlite3.Connection) -> KeyRecord:
-        key = _one_active(connection, which)
+        key = find_active(connection, which, now_ms=now_ms)
         connection.execute(
             "UPDATE api_keys SET rate = ?, burst = ? WHERE id = ?", (rate, burst, key.id)
         )
@@ -152,6 +243,10 @@ def account_id_of(connection: sqlite3.Connection, account_name: str) -> int:
     if row is None:
         raise StoreError(f"there is no account {account_name!r}; creating a key for it opens it")
     return int(row[0])
+
+
+def _new_secret() -> str:
+    return "ak_" + secrets.token_urlsafe(32)
 
 
 def _hash(secret: str) -> bytes:
@@ -170,6 +265,24 @@ def _check_rate(rate: float, burst: int | None) -> int:
     if not 1 <= burst <= LARGEST_RATE:
         raise StoreError(f"a burst must be within 1 and {LARGEST_RATE:,} requests, not {burst}")
     return burst
+
+
+def _check_scopes(scopes: Iterable[str]) -> str:
+    """As they are stored, in the order of `SCOPES`."""
+    asked = set(scopes)
+    if not asked or not asked <= set(SCOPES):
+        wrong = ", ".join(sorted(asked - set(SCOPES))) or "none at all"
+        raise StoreError(f"a key's scopes are some of {', '.join(SCOPES)}; not {wrong}")
+    return " ".join(scope for scope in SCOPES if scope in asked)
+
+
+def _check_expiry(expires_ms: int | None, now_ms: int) -> None:
+    if expires_ms is not None and expires_ms <= now_ms:
+        raise StoreError("a key must expire in the future; to end one: loupette keys disable KEY")
+
+
+def _insert(connection: sqlite3.Connection, row: tuple[object, ...]) -> KeyRecord:
+    return _by_id(connection, connection.execute(_INSERT, row).lastrowid)
 
 
 def _open_account(
@@ -194,17 +307,3 @@ def _open_account(
 
 def _by_id(connection: sqlite3.Connection, key_id: int | None) -> KeyRecord:
     return KeyRecord(*connection.execute(_BY_ID, (key_id,)).fetchone())
-
-
-def _one_active(connection: sqlite3.Connection, which: str) -> KeyRecord:
-    which = which[:_PREFIX_LENGTH] if which.startswith("ak_") else which  # a whole key, pasted
-    found = [KeyRecord(*row) for row in connection.execute(_ACTIVE, (which,))]
-    if not found:
-        raise StoreError(
-            f"no active key has the prefix or label {which!r}; see `loupette keys list`"
-            " (all keys of an account: `loupette keys disable --account NAME`)"
-        )
-    if len(found) > 1:
-        prefixes = ", ".join(key.prefix for key in found)
-        raise StoreError(f"{len(found)} active keys are called {which!r}; use a prefix: {prefixes}")
-    return found[0]

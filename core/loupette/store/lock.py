@@ -22,8 +22,7 @@ class ServerLock:
     @classmethod
     def acquire(cls, database: Path) -> "ServerLock":
         """Take the lock at once, or raise a `StoreError` naming the process that has it."""
-        real = database.resolve()  # one lock, whatever links lead to the database
-        path = real.with_name(real.name + ".lock")
+        path = _lock_file(database)
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
@@ -46,3 +45,26 @@ class ServerLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def serving_pid(database: Path) -> int | None:
+    """The process that serves a database, if one does.
+
+    It is read from the kernel's list: trying the lock, even for a moment, could make a server that
+    starts in that moment give up.
+    """
+    try:
+        inode = _lock_file(database).stat().st_ino
+        locks = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    # Only the inode: some file systems show another device here than in a stat.
+    for _, kind, _, _, pid, place, *_ in (line.replace("-> ", "").split() for line in locks):
+        if kind == "FLOCK" and place.rpartition(":")[2] == str(inode):
+            return int(pid)
+    return None
+
+
+def _lock_file(database: Path) -> Path:
+    real = database.resolve()  # one lock, whatever links lead to the database
+    return real.with_name(real.name + ".lock")

@@ -230,20 +230,25 @@ def _to_json(detail: Mapping[str, object]) -> str:
     return json.dumps(dict(detail), ensure_ascii=False, default=str)
 
 
+_NEWEST_TO_PRUNE = """
+SELECT MAX(id) FROM logs
+WHERE id IN (SELECT id FROM logs ORDER BY id LIMIT ?) AND created_ms < ?
+"""
+_PRUNE = """
+DELETE FROM logs
+WHERE id IN (SELECT id FROM logs ORDER BY id LIMIT ?) AND created_ms < ?
+"""
+
+
 def _prune(connection: sqlite3.Connection, before_ms: int) -> int:
-    oldest = "(SELECT id FROM logs ORDER BY id LIMIT ?)"
-    newest_gone = connection.execute(
-        f"SELECT MAX(id) FROM logs WHERE id IN {oldest} AND created_ms < ?",
-        (_PRUNE_STEP, before_ms),
-    ).fetchone()[0]
+    step = (_PRUNE_STEP, before_ms)
+    newest_gone = connection.execute(_NEWEST_TO_PRUNE, step).fetchone()[0]
     if newest_gone is None:
         return 0
     connection.execute(
         "UPDATE log_retention SET deleted_below = MAX(deleted_below, ?)", (newest_gone + 1,)
     )
-    return connection.execute(
-        f"DELETE FROM logs WHERE id IN {oldest} AND created_ms < ?", (_PRUNE_STEP, before_ms)
-    ).rowcount
+    return connection.execute(_PRUNE, step).rowcount
 
 
 def _day_start(now_ms: int) -> int:

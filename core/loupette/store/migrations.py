@@ -1,6 +1,8 @@
 """The schema, as named steps: forward only, and never edited once released."""
 
 import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
 
 from sqlite_utils import Database as Schema
 from sqlite_utils import Migrations
@@ -16,14 +18,13 @@ def migrate(connection: sqlite3.Connection) -> None:
     Raises:
         StoreError: the file has steps that this version does not know.
     """
-    schema = Schema(connection, execute_plugins=False)
-    _refuse_newer(schema)
-    if not MIGRATIONS.pending(schema):
+    _refuse_newer(connection)
+    if not missing_steps(connection):
         return
     # The write lock first: of two processes that open a new file, the second finds all applied.
     connection.execute("BEGIN IMMEDIATE")
     try:
-        MIGRATIONS.apply(schema)
+        MIGRATIONS.apply(_schema(connection))
     except BaseException:
         connection.execute("ROLLBACK")
         raise
@@ -36,33 +37,47 @@ def check_schema(connection: sqlite3.Connection) -> None:
     Raises:
         StoreError: the file has steps that this version does not know, or lacks some.
     """
-    schema = Schema(connection, execute_plugins=False)
-    _refuse_newer(schema)
-    missing = [step.name for step in MIGRATIONS.pending(schema)]
-    if missing:
+    _refuse_newer(connection)
+    if missing := missing_steps(connection):
         raise StoreError(
             f"the database was written by an older loupette (it lacks {', '.join(missing)});"
             " starting the server, or any command that writes, brings it up to date"
         )
 
 
-def _refuse_newer(schema: Schema) -> None:
+def missing_steps(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """Steps that the file lacks, and `migrate` would apply."""
+    return tuple(step.name for step in MIGRATIONS.pending(_schema(connection)))
+
+
+def unknown_steps(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """Steps that a newer version has applied."""
     known = _known_steps()
-    unknown = [step.name for step in MIGRATIONS.applied(schema) if step.name not in known]
-    if unknown:
-        raise StoreError(
-            f"the database was written by a newer loupette (it has {', '.join(unknown)}); "
-            "install that version again, or restore a backup made before the upgrade"
-        )
+    applied = MIGRATIONS.applied(_schema(connection))
+    return tuple(step.name for step in applied if step.name not in known)
+
+
+def describe_newer(unknown: Sequence[str]) -> str:
+    """What to tell whoever opens a database with unknown steps."""
+    return (
+        f"the database was written by a newer loupette (it has {', '.join(unknown)}); "
+        "install that version again, or restore a backup made before the upgrade"
+    )
+
+
+def _refuse_newer(connection: sqlite3.Connection) -> None:
+    if unknown := unknown_steps(connection):
+        raise StoreError(describe_newer(unknown))
+
+
+def _schema(connection: sqlite3.Connection) -> Schema:
+    return Schema(connection, execute_plugins=False)
 
 
 def _known_steps() -> set[str]:
     """The names of this version's steps: in an empty database all of them are pending."""
-    empty = sqlite3.connect(":memory:")
-    try:
-        return {step.name for step in MIGRATIONS.pending(Schema(empty, execute_plugins=False))}
-    finally:
-        empty.close()
+    with closing(sqlite3.connect(":memory:")) as empty:
+        return set(missing_steps(empty))
 
 
 @MIGRATIONS()
@@ -211,3 +226,13 @@ def m004_idempotency(schema: Schema) -> None:
         """
     )
     schema.execute("CREATE INDEX idempotency_age ON idempotency(created_ms)")
+
+
+@MIGRATIONS()
+def m005_key_scopes_and_expiry(schema: Schema) -> None:
+    """What a key may do, words apart by blanks, and until when; keys there are may do as before."""
+    schema.execute(
+        "ALTER TABLE api_keys ADD COLUMN"
+        " scopes TEXT NOT NULL DEFAULT 'solve read report' CHECK(scopes <> '')"
+    )
+    schema.execute("ALTER TABLE api_keys ADD COLUMN expires_ms INTEGER")

@@ -19,6 +19,7 @@ from loupette.registry import build_catalogue
 from loupette.settings import Settings
 from loupette.store.database import Database
 from loupette.web import account, health, types
+from loupette.web.headers import SecurityHeaders
 from loupette.web.responses import code_and_msg, describe, disclose, error_headers, render, respond
 from loupette.web.service import Service
 from loupette.web.solve import solve
@@ -90,6 +91,8 @@ def create_app(settings: Settings) -> Starlette:
     )
     # A redirect is no JSON, and behind a TLS proxy it would send the key on over plain http.
     app.router.redirect_slashes = False
+    # Around all of Starlette's own, since the outermost of those answers for unforeseen errors.
+    app.middleware_stack = SecurityHeaders(app.build_middleware_stack())
     return app
 
 

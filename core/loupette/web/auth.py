@@ -1,9 +1,11 @@
 """Who is calling: X-API-Key or the body's api_key -> a key that may call."""
 
+import time
+
 from starlette.requests import HTTPConnection
 
 from loupette.engine import Engine
-from loupette.errors import KeyDisabled, Unauthenticated
+from loupette.errors import KeyDisabled, KeyExpired, ScopeMissing, Unauthenticated
 from loupette.store.keys import KeyRecord
 
 HEADER = "x-api-key"
@@ -39,11 +41,18 @@ def identify(engine: Engine, secret: str) -> KeyRecord:
     return key
 
 
-def require_enabled(key: KeyRecord) -> None:
-    """Let a key pass that may call.
+def permit(key: KeyRecord, scope: str) -> None:
+    """Let a key pass that may do this now, and raise what `refusal` gives for any other."""
+    if (error := refusal(key, scope)) is not None:
+        raise error
 
-    Raises:
-        KeyDisabled: the key or its account is disabled.
-    """
+
+def refusal(key: KeyRecord, scope: str) -> Unauthenticated | None:
+    """Why a known key may not do this now, if it may not."""
     if key.is_disabled:
-        raise KeyDisabled("this API key or its account is disabled")
+        return KeyDisabled("this API key or its account is disabled")
+    if key.has_expired(time.time_ns() // 1_000_000):
+        return KeyExpired("this API key has expired; ask the operator for a new one")
+    if not key.may(scope):
+        return ScopeMissing(f"this needs a key with the scope {scope!r}; this one has {key.scopes}")
+    return None

@@ -14,7 +14,7 @@ from loupette.limiter import Limiter
 from loupette.registry import ServedType
 from loupette.settings import Settings
 from loupette.store.keys import KeyRecord
-from loupette.web.auth import identify, require_enabled
+from loupette.web.auth import identify, permit
 from loupette.web.responses import rate_headers
 
 
@@ -104,14 +104,14 @@ def service_of(connection: HTTPConnection) -> Service:
     return service
 
 
-def admit(service: Service, secret: str) -> tuple[KeyRecord, dict[str, str]]:
-    """The enabled key that calls, counted against its rate, with the headers that say so.
+def admit(service: Service, secret: str, scope: str) -> tuple[KeyRecord, dict[str, str]]:
+    """The key that calls and may, counted against its rate, with the headers that say so.
 
     Raises:
-        Unauthenticated: an unknown key, or one that may not call.
-        RateLimited: too many requests, also of a disabled key.
+        Unauthenticated: an unknown key, or one that may not do this.
+        RateLimited: too many requests, also of a key that may not call.
     """
     key = identify(service.engine, secret)
     headers = service.count(key)
-    require_enabled(key)
+    permit(key, scope)
     return key, headers

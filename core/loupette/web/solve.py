@@ -14,7 +14,7 @@ from starlette.types import Receive
 from loupette.engine import Call, Outcome, Posted
 from loupette.errors import BadField, LoupetteError, RateLimited
 from loupette.store.logs import format_log_id
-from loupette.web.auth import header_key, identify, one_key, require_enabled
+from loupette.web.auth import header_key, identify, one_key, permit, refusal
 from loupette.web.body import Fields, api_key_in, posted_in, read_fields, type_id_in
 from loupette.web.responses import (
     code_and_msg,
@@ -26,6 +26,8 @@ from loupette.web.responses import (
     respond,
 )
 from loupette.web.service import Service, service_of
+
+_SCOPE = "solve"
 
 
 @dataclass
@@ -94,7 +96,7 @@ def _admit(service: Service, progress: _Progress, secret: str) -> Call:
     key = identify(service.engine, secret)
     progress.call = service.engine.begin(key, progress.started_s)
     progress.headers |= service.count(key)
-    require_enabled(key)
+    permit(key, _SCOPE)
     return progress.call
 
 
@@ -134,7 +136,7 @@ async def _fail(service: Service, progress: _Progress, cause: Exception) -> Resp
         call, error, type_id=progress.type_id, render=render_outcome
     )
     # Who holds a stolen key sees no balance.
-    reply = bare if call.key.is_disabled else render_outcome(outcome)
+    reply = bare if refusal(call.key, _SCOPE) else render_outcome(outcome)
     return _respond(service, progress, reply, error_headers(error))
 
 

@@ -15,6 +15,12 @@ from loupette.registry import ServedType
 from loupette.web.responses import SUCCESS, render, respond
 from loupette.web.service import service_of
 
+_PAGE_POLICY = (
+    "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""No script, nothing from elsewhere; the page's own style is in it."""
+
 
 async def types(request: Request) -> Response:
     """GET /types: an HTML page for browsers, JSON for everything else."""
@@ -22,7 +28,8 @@ async def types(request: Request) -> Response:
         return await types_json(request)
     described = _describe_all(request)
     page = _templates().get_template("types.html")
-    return HTMLResponse(page.render(types=described, host=str(request.base_url).rstrip("/")))
+    text = page.render(types=described, host=str(request.base_url).rstrip("/"))
+    return HTMLResponse(text, headers={"Content-Security-Policy": _PAGE_POLICY})
 
 
 async def types_json(request: Request) -> Response:

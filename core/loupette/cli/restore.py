@@ -1,0 +1,32 @@
+"""``loupette restore``."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from loupette.money import to_yuan
+from loupette.settings import Settings
+from loupette.store import restore as store
+
+
+@click.command()
+@click.argument("source", metavar="BACKUP", type=click.Path(path_type=Path))
+@click.pass_obj
+def restore(settings: Settings, source: Path) -> None:
+    """Put a copy of BACKUP in the database's place; the server must not run.
+
+    Refused are files that are damaged, of a newer version, or whose ledger does not add up. The
+    old database is kept beside the new one, under a name with the time in UTC.
+
+    \b
+    loupette restore /var/backups/loupette-2026-11-28.db
+    """  # noqa: D301  # click looks for a real backspace
+    done = store.restore(source, settings.database, now=datetime.now(UTC))
+    checked = done.checked
+    click.echo(
+        f"{settings.database} is {source} now: {checked.accounts} accounts,"
+        f" {checked.entries} ledger entries, ¥{to_yuan(checked.balance_micros)} in all, checked"
+    )
+    if done.kept:
+        click.echo(f"the database before it is kept as {done.kept}")

@@ -1,0 +1,129 @@
+"""Try plugins in processes that may die of it: ``python -m loupette.trial installed|sample ...``.
+
+What a stranger's code does while it is imported or asked (raise, hang, print, end the process) is a
+result here, never the end of the one who asks.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from loupette.errors import PluginError, RegistryError
+from loupette.manager import load_plugins
+from loupette.registry import build_catalogue
+from loupette.settings import Settings
+from loupette.solving import Solvers
+
+TIMEOUT_S = 60.0
+
+
+class Installed(msgspec.Struct, frozen=True):
+    """What loads, and what of it is served.
+
+    Attributes:
+        loaded: names of the plugins that load.
+        failures: why others do not, by name.
+        types: type ID to plugin: those served, or all that load where the registry is at fault.
+        problem: why the server would not start.
+    """
+
+    loaded: tuple[str, ...] = ()
+    failures: dict[str, str] = {}
+    types: dict[int, str] = {}
+    problem: str = ""
+
+
+class _Sample(msgspec.Struct):
+    failure: str | None
+
+
+def find_installed(settings: Settings, *, timeout_s: float = TIMEOUT_S) -> Installed:
+    """Load every plugin and the registry as the server does.
+
+    Raises:
+        PluginError: the process that loads them ended, or did not end in time.
+    """
+    arguments = ("installed", str(settings.registry), *settings.plugins)
+    return msgspec.json.decode(_run(arguments, timeout_s=timeout_s), type=Installed)
+
+
+def try_import(module: str, *, timeout_s: float = TIMEOUT_S) -> str | None:
+    """Why a module cannot be imported, if it cannot."""
+    try:
+        _run(("import", module), timeout_s=timeout_s)
+    except PluginError as error:
+        return error.message
+    return None
+
+
+def read_sample(
+    type_id: int, modules: tuple[str, ...], *, timeout_s: float = TIMEOUT_S
+) -> str | None:
+    """Load one type and let it read its own sample, as workers do; gives what failed, if it did."""
+    try:
+        answer = _run(("sample", str(type_id), *modules), timeout_s=timeout_s)
+    except PluginError as error:
+        return error.message
+    return msgspec.json.decode(answer, type=_Sample).failure
+
+
+def _run(arguments: tuple[str, ...], *, timeout_s: float) -> bytes:
+    command = [sys.executable, "-m", "loupette.trial", *arguments]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s
+        )
+    except subprocess.TimeoutExpired:
+        raise PluginError(f"it did not end within {timeout_s:g} s") from None
+    if done.returncode or not done.stdout:
+        raise PluginError(_describe_end(done))
+    return done.stdout
+
+
+def _describe_end(done: subprocess.CompletedProcess[bytes]) -> str:
+    lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    last = f": {lines[-1].strip()}" if lines else ""
+    if done.returncode < 0:
+        names = {number.value: number.name for number in signal.Signals}
+        name = names.get(-done.returncode, f"signal {-done.returncode}")
+        return f"it ended its process with {name}{last}"
+    return f"it ended its process with code {done.returncode}{last}"
+
+
+def main(arguments: list[str]) -> None:
+    """Do what was asked and write the result, as JSON, to standard output alone."""
+    with os.fdopen(os.dup(1), "wb") as answer:
+        os.dup2(2, 1)  # what a plugin prints is no part of it
+        answer.write(msgspec.json.encode(_answer(*arguments)))
+
+
+def _answer(what: str, subject: str, *modules: str) -> object:
+    if what == "import":
+        __import__(subject)
+        return True
+    if what == "sample":
+        return _Sample(Solvers(load_plugins(modules).loaded).warm(int(subject)))
+    return _installed(Path(subject), modules)
+
+
+def _installed(registry: Path, modules: tuple[str, ...]) -> Installed:
+    try:
+        plugins = load_plugins(modules)
+    except PluginError as error:
+        return Installed(problem=error.message)
+    loaded = tuple(plugin.name for plugin in plugins.loaded)
+    failures = {failure.name: failure.reason for failure in plugins.failures}
+    try:
+        served = build_catalogue(plugins.loaded, registry).types
+    except RegistryError as error:
+        offered = {spec.type_id: plugin.name for plugin in plugins.loaded for spec in plugin.specs}
+        return Installed(loaded, failures, offered, error.message)
+    return Installed(loaded, failures, {number: kind.plugin for number, kind in served.items()})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
