@@ -3,12 +3,15 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from loupette.errors import SettingsError
 
 PREFIX = "LOUPETTE_"
+
+Network: TypeAlias = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Settings:
         body_timeout_s: a sender slower than this is cut off.
         always_200: HTTP status 200 whatever the body's code, for proxies that eat error bodies.
         plugins: modules to load beside the installed plugins, comma separated.
+        metrics_from: networks whose machines may read ``/metrics``, comma separated; nobody may
+            where it is empty.
     """
 
     database: Path = Path("loupette.db")
@@ -36,6 +41,7 @@ class Settings:
     body_timeout_s: float = 10.0
     always_200: bool = False
     plugins: tuple[str, ...] = ()
+    metrics_from: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -85,10 +91,15 @@ def _parse_names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def _parse_networks(text: str) -> tuple[Network, ...]:
+    return tuple(ip_network(name) for name in _parse_names(text))
+
+
 _PARSERS: dict[object, Callable[[str], Any]] = {
     Path: Path,
     int: _parse_positive_int,
     float: _parse_positive_float,
     bool: _parse_bool,
     tuple[str, ...]: _parse_names,
+    tuple[Network, ...]: _parse_networks,
 }

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive
 
 from loupette.engine import Call, Outcome, Posted
-from loupette.errors import BadField, LoupetteError, RateLimited
+from loupette.errors import BadField, InternalError, LoupetteError, RateLimited
 from loupette.store.logs import format_log_id
 from loupette.web.auth import header_key, identify, one_key, require_enabled
 from loupette.web.body import Fields, api_key_in, posted_in, read_fields, type_id_in
@@ -35,6 +35,7 @@ class _Progress:
     started_s: float
     call: Call | None = None
     type_id: int | None = None
+    outcome: str = InternalError.reason  # until there is a reply
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -46,6 +47,9 @@ async def solve(request: Request) -> Response:
         return await _solve(request, service, progress)
     except Exception as error:  # the outermost edge: whatever it was, it is told and logged
         return await _fail(service, progress, error)
+    finally:
+        seconds = time.monotonic() - progress.started_s
+        service.metrics.count(progress.type_id, progress.outcome, seconds=seconds)
 
 
 async def _solve(request: Request, service: Service, progress: _Progress) -> Response:
@@ -78,12 +82,13 @@ async def _answer(
     call = progress.call = replace(call, idempotency=_idempotency(request, posted))
     async with service.engine.once(call) as stored:
         if stored is not None:
-            return _respond(service, progress, (stored.status, stored.reply), _REPLAYED)
+            reply = stored.status, stored.reply
+            return _respond(service, progress, "replayed", reply=reply, headers=_REPLAYED)
         try:
             outcome = await _solve_unless_gone(request, service, call, posted)
         except LoupetteError as error:  # here, as a duplicate that waits must find it stored
             return await _fail(service, progress, error)
-        return _respond(service, progress, render_outcome(outcome))
+        return _respond(service, progress, "ok", reply=render_outcome(outcome))
 
 
 _REPLAYED = {"Idempotent-Replayed": "true"}
@@ -129,13 +134,13 @@ async def _fail(service: Service, progress: _Progress, cause: Exception) -> Resp
     code, msg = code_and_msg(error)
     bare = code, render(code, msg, {}, error=describe(error))
     if call is None or not _is_logged(service, call, error):
-        return _respond(service, progress, bare, error_headers(error))
+        return _respond(service, progress, error.reason, reply=bare, headers=error_headers(error))
     outcome = await service.engine.fail(
         call, error, type_id=progress.type_id, render=render_outcome
     )
     # Who holds a stolen key sees no balance.
     reply = bare if call.key.is_disabled else render_outcome(outcome)
-    return _respond(service, progress, reply, error_headers(error))
+    return _respond(service, progress, error.reason, reply=reply, headers=error_headers(error))
 
 
 def _is_logged(service: Service, call: Call, error: LoupetteError) -> bool:
@@ -147,9 +152,12 @@ def _is_logged(service: Service, call: Call, error: LoupetteError) -> bool:
 def _respond(
     service: Service,
     progress: _Progress,
+    outcome: str,
+    *,
     reply: tuple[int, bytes],
     headers: Mapping[str, str] | None = None,
 ) -> Response:
+    progress.outcome = outcome
     return respond(
         *reply,
         always_200=service.settings.always_200,
