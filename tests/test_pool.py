@@ -253,10 +253,10 @@ def test_a_process_that_cannot_be_started_is_counted(monkeypatch: pytest.MonkeyP
     spawn = Worker.spawn
     failures = iter([OSError("no memory")])
 
-    async def fail_once(*arguments: Any) -> Worker:
+    async def fail_once(*arguments: Any, **named: Any) -> Worker:
         for error in failures:
             raise error
-        return await spawn(*arguments)
+        return await spawn(*arguments, **named)
 
     async def scenario(pool: WorkerPool) -> Counter[str]:
         await echo(pool)

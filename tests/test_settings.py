@@ -39,6 +39,7 @@ def test_variables_of_others_are_left_alone() -> None:
         ),
         ("LOUPETTE_METRICS_FROM", "192.0.2.7", "metrics_from", (ip_network("192.0.2.7/32"),)),
         ("LOUPETTE_METRICS_FROM", "", "metrics_from", ()),
+        ("LOUPETTE_LOG_FORMAT", "json", "log_format", "json"),
     ],
 )
 def test_each_field_has_its_variable(variable: str, text: str, name: str, value: object) -> None:
@@ -57,6 +58,7 @@ def test_each_field_has_its_variable(variable: str, text: str, name: str, value:
         ("LOUPETTE_BODY_TIMEOUT_S", "inf"),
         ("LOUPETTE_ALWAYS_200", "maybe"),
         ("LOUPETTE_ALWAYS_200", ""),
+        ("LOUPETTE_LOG_FORMAT", "JSON"),
         ("LOUPETTE_METRICS_FROM", "localhost"),
         ("LOUPETTE_METRICS_FROM", "192.0.2.7/24"),
     ],

@@ -29,6 +29,7 @@ from loupette.frames import (
     decode_start,
     encode,
 )
+from loupette.settings import LogFormat
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +68,9 @@ class Worker:
         self._writer = writer
 
     @classmethod
-    async def spawn(cls, type_ids: Sequence[int], modules: Sequence[str]) -> "Worker":
+    async def spawn(
+        cls, type_ids: Sequence[int], modules: Sequence[str], *, log_format: LogFormat = "text"
+    ) -> "Worker":
         """Start a process; it says `Loading` before each type and `Ready` after the last."""
         ours, theirs = socket.socketpair()
         with theirs:
@@ -80,6 +83,7 @@ class Worker:
                     str(theirs.fileno()),
                     ",".join(map(str, type_ids)),
                     ",".join(modules),
+                    log_format,
                     pass_fds=(theirs.fileno(),),
                     stdin=asyncio.subprocess.DEVNULL,
                 )
@@ -152,6 +156,7 @@ class WorkerPool:
         modules: plugins beside the installed ones.
         load_timeout_s: for each type. One that takes longer, or ends its worker while it loads, is
             left out from then on, so that it harms no other, unless a worker has loaded it before.
+        log_format: of the workers' messages.
 
     Attributes:
         failures: types that are out of order, and why.
@@ -166,9 +171,11 @@ class WorkerPool:
         type_ids: Sequence[int],
         modules: Sequence[str] = (),
         load_timeout_s: float = LOAD_TIMEOUT_S,
+        log_format: LogFormat = "text",
     ) -> None:
         self._size = size
         self._load_timeout_s = load_timeout_s
+        self._log_format = log_format
         self._left_out: dict[int, str] = {}
         self._type_ids = tuple(type_ids)
         self._modules = tuple(modules)
@@ -274,7 +281,7 @@ class WorkerPool:
         while True:
             try:
                 type_ids = [known for known in self._type_ids if known not in self._left_out]
-                worker = await Worker.spawn(type_ids, self._modules)
+                worker = await Worker.spawn(type_ids, self._modules, log_format=self._log_format)
             except OSError:  # no memory, no descriptors: that may pass
                 _log.exception("a solver process cannot be started")
                 pause_s = _longer(pause_s)

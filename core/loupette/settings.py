@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from loupette.errors import SettingsError
 
 PREFIX = "LOUPETTE_"
 
 Network: TypeAlias = IPv4Network | IPv6Network
+LogFormat: TypeAlias = Literal["text", "json"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Settings:
         plugins: modules to load beside the installed plugins, comma separated.
         metrics_from: networks whose machines may read ``/metrics``, comma separated; nobody may
             where it is empty.
+        log_format: of the messages on standard error, `text` or `json`.
     """
 
     database: Path = Path("loupette.db")
@@ -42,6 +44,7 @@ class Settings:
     always_200: bool = False
     plugins: tuple[str, ...] = ()
     metrics_from: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+    log_format: LogFormat = "text"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -95,6 +98,12 @@ def _parse_networks(text: str) -> tuple[Network, ...]:
     return tuple(ip_network(name) for name in _parse_names(text))
 
 
+def _parse_log_format(text: str) -> str:
+    if text not in get_args(LogFormat):
+        raise ValueError(f"must be {' or '.join(get_args(LogFormat))}")
+    return text
+
+
 _PARSERS: dict[object, Callable[[str], Any]] = {
     Path: Path,
     int: _parse_positive_int,
@@ -102,4 +111,5 @@ _PARSERS: dict[object, Callable[[str], Any]] = {
     bool: _parse_bool,
     tuple[str, ...]: _parse_names,
     tuple[Network, ...]: _parse_networks,
+    LogFormat: _parse_log_format,
 }

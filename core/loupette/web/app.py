@@ -48,7 +48,10 @@ def create_app(settings: Settings) -> Starlette:
         catalogue = build_catalogue(plugins.loaded, settings.registry)
         with Database.open(settings.database, exclusive=True) as database:
             pool = WorkerPool(
-                settings.workers, type_ids=list(catalogue.types), modules=settings.plugins
+                settings.workers,
+                type_ids=list(catalogue.types),
+                modules=settings.plugins,
+                log_format=settings.log_format,
             )
             pool.start()
             engine = Engine(catalogue, database, pool)

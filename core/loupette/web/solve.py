@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from starlette.types import Receive
 
 from loupette.engine import Call, Outcome, Posted
 from loupette.errors import BadField, InternalError, LoupetteError, RateLimited
+from loupette.messages import REQUESTS
 from loupette.store.logs import format_log_id
 from loupette.web.auth import header_key, identify, one_key, require_enabled
 from loupette.web.body import Fields, api_key_in, posted_in, read_fields, type_id_in
@@ -27,6 +29,8 @@ from loupette.web.responses import (
 )
 from loupette.web.service import Service, service_of
 
+_requests = logging.getLogger(REQUESTS)
+
 
 @dataclass
 class _Progress:
@@ -38,6 +42,23 @@ class _Progress:
     outcome: str = InternalError.reason  # until there is a reply
     headers: dict[str, str] = field(default_factory=dict)
 
+    def elapsed_s(self) -> float:
+        """Seconds since the request arrived."""
+        return time.monotonic() - self.started_s
+
+    def end(self, outcome: str, *, code: int) -> None:
+        """Keep how a request ended that is in the log, and say so where messages are collected."""
+        self.outcome = outcome
+        if self.call and _requests.isEnabledFor(logging.INFO):
+            facts = {
+                "log_id": format_log_id(self.call.log_id),
+                "type": self.type_id,
+                "outcome": outcome,
+                "code": code,
+                "ms": round(self.elapsed_s() * 1000, 1),
+            }
+            _requests.info("%(log_id)s, type %(type)s: %(outcome)s", facts, extra=facts)
+
 
 async def solve(request: Request) -> Response:
     """Answer one challenge; every reply of a known key is in its log."""
@@ -48,8 +69,7 @@ async def solve(request: Request) -> Response:
     except Exception as error:  # the outermost edge: whatever it was, it is told and logged
         return await _fail(service, progress, error)
     finally:
-        seconds = time.monotonic() - progress.started_s
-        service.metrics.count(progress.type_id, progress.outcome, seconds=seconds)
+        service.metrics.count(progress.type_id, progress.outcome, seconds=progress.elapsed_s())
 
 
 async def _solve(request: Request, service: Service, progress: _Progress) -> Response:
@@ -82,13 +102,15 @@ async def _answer(
     call = progress.call = replace(call, idempotency=_idempotency(request, posted))
     async with service.engine.once(call) as stored:
         if stored is not None:
-            reply = stored.status, stored.reply
-            return _respond(service, progress, "replayed", reply=reply, headers=_REPLAYED)
+            progress.end("replayed", code=stored.status)
+            return _respond(service, progress, (stored.status, stored.reply), _REPLAYED)
         try:
             outcome = await _solve_unless_gone(request, service, call, posted)
         except LoupetteError as error:  # here, as a duplicate that waits must find it stored
             return await _fail(service, progress, error)
-        return _respond(service, progress, "ok", reply=render_outcome(outcome))
+        reply = render_outcome(outcome)
+        progress.end("ok", code=reply[0])
+        return _respond(service, progress, reply)
 
 
 _REPLAYED = {"Idempotent-Replayed": "true"}
@@ -134,13 +156,15 @@ async def _fail(service: Service, progress: _Progress, cause: Exception) -> Resp
     code, msg = code_and_msg(error)
     bare = code, render(code, msg, {}, error=describe(error))
     if call is None or not _is_logged(service, call, error):
-        return _respond(service, progress, error.reason, reply=bare, headers=error_headers(error))
+        progress.outcome = error.reason
+        return _respond(service, progress, bare, error_headers(error))
     outcome = await service.engine.fail(
         call, error, type_id=progress.type_id, render=render_outcome
     )
     # Who holds a stolen key sees no balance.
     reply = bare if call.key.is_disabled else render_outcome(outcome)
-    return _respond(service, progress, error.reason, reply=reply, headers=error_headers(error))
+    progress.end(error.reason, code=code)
+    return _respond(service, progress, reply, error_headers(error))
 
 
 def _is_logged(service: Service, call: Call, error: LoupetteError) -> bool:
@@ -152,12 +176,9 @@ def _is_logged(service: Service, call: Call, error: LoupetteError) -> bool:
 def _respond(
     service: Service,
     progress: _Progress,
-    outcome: str,
-    *,
     reply: tuple[int, bytes],
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    progress.outcome = outcome
     return respond(
         *reply,
         always_200=service.settings.always_200,
