@@ -7,6 +7,7 @@ import re
 import textwrap
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, fields
 from decimal import Decimal
@@ -14,10 +15,13 @@ from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import click
 import msgspec
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
@@ -26,10 +30,11 @@ from loupette.cli.main import main
 from loupette.decoding import FORMATS, LIMITS
 from loupette.errors import LoupetteError, OperatorError
 from loupette.manager import load_plugins
+from loupette.metrics import LedgerCheck, Metrics
 from loupette.money import to_micros
 from loupette.options import MIN_CONFIDENCE
 from loupette.plugin import TEXT_OPTIONS, Option, hookspecs
-from loupette.registry import ServedType, build_catalogue
+from loupette.registry import Catalogue, ServedType, build_catalogue
 from loupette.settings import PREFIX, Settings
 from loupette.store.database import Database
 from loupette.store.keys import create_key
@@ -532,7 +537,34 @@ def _default(field: Field[Any]) -> str:
     value = field.default if field.default is not MISSING else ""
     if isinstance(value, bool):
         value = int(value)
-    return _code(value) if value not in ("", ()) else "none"
+    if isinstance(value, tuple):
+        value = ",".join(map(str, value))
+    return _code(value) if value != "" else "none"
+
+
+def metric_families() -> list[Metric]:
+    """The metrics of a server that counted one request and has one worker; not its process's."""
+    pool = SimpleNamespace(waiting=0, restarts=Counter(died=1), resident_bytes=lambda: {0: 1})
+    engine: Any = SimpleNamespace(catalogue=Catalogue({}), pool=pool, open_holds=0)
+    metrics = Metrics(engine, in_flight=lambda: 1)
+    metrics.count(None, "ok", seconds=0.1)
+    metrics.ledger_check = LedgerCheck(0, ended_s=0, took_s=0)
+    return [
+        family
+        for family in text_string_to_metric_families(metrics.expose().decode())
+        if family.name.startswith("loupette_") and not family.name.endswith("_created")
+    ]
+
+
+def metrics_table() -> str:
+    """Every metric with its labels, kind and meaning."""
+    rows = []
+    for family in metric_families():
+        labels = ",".join(name for name in family.samples[0].labels if name != "le")
+        name = family.name + ("_total" if family.type == "counter" else "")
+        shown = _code(f"{name}{{{labels}}}" if labels else name)
+        rows.append((shown, family.type, family.documentation))
+    return table(("metric", "kind", "meaning"), rows)
 
 
 def attributes_of(kind: type) -> dict[str, str]:

@@ -28,7 +28,8 @@ from loupette.plugin import Answer, Challenge, Option, Solver, SolverSpec, Unsol
     HANGS_IN_LOAD,
     GARBLES_IN_LOAD,
     DIES_IN_SECOND_LOAD,
-) = range(60101, 60117)
+    PRINTS,
+) = range(60101, 60118)
 
 
 def _is_sample(challenge: Challenge) -> bool:
@@ -87,6 +88,11 @@ def _see(challenge: Challenge) -> Answer:
     return Answer("x", 0.9, {"pixel": challenge.image.rgba[0, 0].tolist()})
 
 
+def _print(challenge: Challenge) -> Answer:
+    os.write(2, b"words of a library\n")
+    return Answer("x", 0.9)
+
+
 def _raise_in_sample() -> bytes:
     raise RuntimeError("no sample today")
 
@@ -129,6 +135,7 @@ _SOLVERS = {
     GARBLES: _garble,
     EXITS: _exit,
     TRANSPARENT: _see,
+    PRINTS: _print,
 }
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from loupette.settings import Settings
 
@@ -86,16 +86,20 @@ def parse(body: bytes | str) -> Any:  # Any: JSON
 
 
 @contextmanager
-def serve(settings: Settings) -> Iterator[Server]:
+def serve(
+    settings: Settings, *, log_level: str = "error", messages: IO[bytes] | None = None
+) -> Iterator[Server]:
     """Run a server until the block ends. It listens before it is ready, so clients just wait."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         port = listener.getsockname()[1]
         command = [sys.executable, "-m", "uvicorn", "server:app", "--app-dir", str(ROOT)]
         process = subprocess.Popen(
-            [*command, "--fd", str(listener.fileno()), "--log-level", "error"],
+            [*command, "--fd", str(listener.fileno()), "--log-level", log_level],
             env={**os.environ, **_environment(settings)},
             pass_fds=[listener.fileno()],
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if messages else None,
+            stderr=messages,
         )
     try:
         yield Server(process, port)
@@ -116,6 +120,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "LOUPETTE_MAX_IN_FLIGHT": str(settings.max_in_flight),
         "LOUPETTE_BODY_TIMEOUT_S": str(settings.body_timeout_s),
         "LOUPETTE_PLUGINS": ",".join(settings.plugins),
+        "LOUPETTE_LOG_FORMAT": settings.log_format,
     }
 
 

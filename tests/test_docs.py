@@ -79,6 +79,14 @@ def test_endpoint_is_documented(path: str) -> None:
     assert f"`{path}`" in headings(read("docs/http-api.md"))
 
 
+def test_rules_and_queries_name_metrics_that_exist() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", read("docs/operating.md"), re.DOTALL)
+    used = set(re.findall(r"\bloupette_\w+", "".join(blocks)))
+    exposed = {s.name for family in generate.metric_families() for s in family.samples}
+    assert len(used) > 3
+    assert used - exposed == set()
+
+
 @pytest.mark.parametrize("name", [path for path, _ in generate.commands()])
 def test_command_is_documented(name: str) -> None:
     assert f"`{name}`" in headings(read("docs/operating.md"))

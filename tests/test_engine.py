@@ -1,6 +1,8 @@
 """The use case without HTTP: hold, solve, settle, log, and what ends a call early."""
 
 import asyncio
+import sqlite3
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -27,6 +29,7 @@ from loupette.manager import load_plugins
 from loupette.pool import WorkerPool
 from loupette.registry import build_catalogue
 from loupette.store import logs
+from loupette.store.audit import Audit
 from loupette.store.database import Database
 from loupette.store.keys import KeyRecord, find_key
 from loupette.store.ledger import verify
@@ -293,4 +296,38 @@ def test_what_a_plugin_says_of_itself_does_not_hide_who_read_it(run: Run) -> Non
         assert outcome.answer.detail["plugin"] == "fakes"
         assert outcome.answer.detail["note"] == "kept"
 
+    run(scenario)
+
+
+def test_the_ledger_is_verified_beside_the_event_loop(run: Run) -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.solve(Posted(fakes.ECHO, WHITE))
+        found = await desk.engine.verify_ledger()
+        assert (found.problems, found.charges > 0) == ((), True)
+
+    run(scenario)
+
+
+def test_a_cancel_interrupts_the_verification(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs, ended = threading.Event(), threading.Event()
+
+    def count_for_ever(reader: sqlite3.Connection) -> Audit:
+        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT MAX(i) FROM n"
+        runs.set()
+        try:
+            raise AssertionError(reader.execute(endless).fetchone())
+        except sqlite3.OperationalError as error:
+            assert str(error) == "interrupted"
+            ended.set()
+            raise
+
+    async def scenario(desk: Desk) -> None:
+        verifying = asyncio.create_task(desk.engine.verify_ledger())
+        await asyncio.to_thread(runs.wait)
+        verifying.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await verifying
+        assert ended.is_set()
+
+    monkeypatch.setattr("loupette.engine.audit", count_for_ever)
     run(scenario)

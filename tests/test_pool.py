@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -150,17 +151,18 @@ def test_a_worker_killed_while_it_loads_takes_no_type_that_loaded_before(
 ) -> None:
     monkeypatch.setenv("HOSTILE_LOADS", str(tmp_path / "loads"))
 
-    async def scenario(pool: WorkerPool) -> tuple[int, dict[int, str]]:
+    async def scenario(pool: WorkerPool) -> tuple[Counter[str], dict[int, str]]:
         _, first = await echo(pool)
         os.kill(first, signal.SIGKILL)
         await pool.solve(Task(hostile.DIES_IN_SECOND_LOAD, WHITE), deadline_s=PATIENCE_S)
         return pool.restarts, pool.failures
 
-    assert run(scenario, types=(fakes.ECHO, hostile.DIES_IN_SECOND_LOAD)) == (2, {})
+    restarts, failures = run(scenario, types=(fakes.ECHO, hostile.DIES_IN_SECOND_LOAD))
+    assert (restarts, failures) == (Counter(died=1, load=1), {})
 
 
 def test_a_task_that_waited_for_a_type_found_broken_ends_no_other_worker() -> None:
-    async def scenario(pool: WorkerPool) -> tuple[str, int]:
+    async def scenario(pool: WorkerPool) -> tuple[str, Counter[str]]:
         waiting = asyncio.create_task(
             pool.solve(Task(hostile.DIES_IN_LOAD, WHITE), deadline_s=PATIENCE_S)
         )
@@ -169,7 +171,8 @@ def test_a_task_that_waited_for_a_type_found_broken_ends_no_other_worker() -> No
             await waiting
         return result, pool.restarts
 
-    assert run(scenario, types=(hostile.DIES_IN_LOAD, fakes.ECHO)) == ("40x20", 1)
+    result, restarts = run(scenario, types=(hostile.DIES_IN_LOAD, fakes.ECHO))
+    assert (result, restarts) == ("40x20", Counter(load=1))
 
 
 @pytest.mark.parametrize(
@@ -228,6 +231,76 @@ def test_the_deadline_kills_the_worker_and_a_new_one_comes(shared: Run) -> None:
 
     old, new = shared(scenario)
     assert old != new
+
+
+def test_a_restart_is_counted_by_its_reason(shared: Run) -> None:
+    async def scenario(pool: WorkerPool) -> list[Counter[str]]:
+        counts = [pool.restarts.copy()]
+        with pytest.raises(SolverTimeout):
+            await pool.solve(Task(fakes.SLOW, BLACK), deadline_s=0.3)
+        _, pid = await echo(pool)
+        counts.append(pool.restarts.copy())
+        os.kill(pid, signal.SIGKILL)
+        await echo(pool)
+        return [*counts, pool.restarts.copy()]
+
+    before, after_deadline, after_kill = shared(scenario)
+    assert after_deadline - before == Counter(deadline=1)
+    assert after_kill - after_deadline == Counter(died=1)
+
+
+def test_a_process_that_cannot_be_started_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    spawn = Worker.spawn
+    failures = iter([OSError("no memory")])
+
+    async def fail_once(*arguments: Any, **named: Any) -> Worker:
+        for error in failures:
+            raise error
+        return await spawn(*arguments, **named)
+
+    async def scenario(pool: WorkerPool) -> Counter[str]:
+        await echo(pool)
+        return pool.restarts
+
+    monkeypatch.setattr(Worker, "spawn", fail_once)
+    assert run(scenario, types=(fakes.ECHO,)) == Counter(start=1)
+
+
+def test_tasks_without_a_free_worker_are_counted_while_they_wait(shared: Run) -> None:
+    async def scenario(pool: WorkerPool) -> tuple[int, int]:
+        slow = asyncio.create_task(pool.solve(Task(fakes.SLOW, BLACK), deadline_s=1))
+        while pool._idle.qsize():
+            await asyncio.sleep(0)
+        waiting = [asyncio.create_task(echo(pool)) for _ in range(3)]
+        while pool.waiting < 3:
+            await asyncio.sleep(0)  # a poll; the scenario's limit decides
+        most = pool.waiting
+        await asyncio.gather(slow, *waiting, return_exceptions=True)
+        return most, pool.waiting
+
+    assert shared(scenario) == (3, 0)
+
+
+def test_memory_of_each_worker_is_known_by_its_place(shared: Run) -> None:
+    async def scenario(pool: WorkerPool) -> list[dict[int, int]]:
+        _, pid = await echo(pool)
+        before = pool.resident_bytes()
+        os.kill(pid, signal.SIGKILL)
+        await echo(pool)
+        return [before, pool.resident_bytes()]
+
+    for known in shared(scenario):
+        assert list(known) == [0]
+        assert 10_000_000 < known[0] < 1_000_000_000
+
+
+def test_a_process_that_has_ended_has_no_memory() -> None:
+    async def scenario() -> int:
+        worker = await Worker.spawn((), ())
+        await worker.end()
+        return worker.resident_bytes()
+
+    assert asyncio.run(scenario()) == 0
 
 
 def test_a_task_whose_worker_dies_is_solved_once_more_on_another(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Environment variables to one frozen value."""
 
 from dataclasses import FrozenInstanceError
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,15 @@ def test_variables_of_others_are_left_alone() -> None:
         ("LOUPETTE_ALWAYS_200", "No", "always_200", False),
         ("LOUPETTE_PLUGINS", " mine, yours ,", "plugins", ("mine", "yours")),
         ("LOUPETTE_PLUGINS", "", "plugins", ()),
+        (
+            "LOUPETTE_METRICS_FROM",
+            "192.0.2.0/24, ::/0",
+            "metrics_from",
+            (ip_network("192.0.2.0/24"), ip_network("::/0")),
+        ),
+        ("LOUPETTE_METRICS_FROM", "192.0.2.7", "metrics_from", (ip_network("192.0.2.7/32"),)),
+        ("LOUPETTE_METRICS_FROM", "", "metrics_from", ()),
+        ("LOUPETTE_LOG_FORMAT", "json", "log_format", "json"),
     ],
 )
 def test_each_field_has_its_variable(variable: str, text: str, name: str, value: object) -> None:
@@ -48,6 +58,9 @@ def test_each_field_has_its_variable(variable: str, text: str, name: str, value:
         ("LOUPETTE_BODY_TIMEOUT_S", "inf"),
         ("LOUPETTE_ALWAYS_200", "maybe"),
         ("LOUPETTE_ALWAYS_200", ""),
+        ("LOUPETTE_LOG_FORMAT", "JSON"),
+        ("LOUPETTE_METRICS_FROM", "localhost"),
+        ("LOUPETTE_METRICS_FROM", "192.0.2.7/24"),
     ],
 )
 def test_a_bad_value_is_an_error_naming_variable_and_value(variable: str, text: str) -> None:

@@ -20,7 +20,8 @@ from loupette.plugin import Answer, Json
 from loupette.pool import WorkerPool
 from loupette.registry import Catalogue, ServedType
 from loupette.store import idempotency, keys, logs
-from loupette.store.database import Database
+from loupette.store.audit import Audit, audit
+from loupette.store.database import Database, connect_read_only
 from loupette.store.idempotency import IdempotentReply, StoredReply
 from loupette.store.keys import KeyRecord
 from loupette.store.ledger import Hold, Ledger
@@ -104,6 +105,11 @@ class Engine:
         self._ledger = Ledger(database)
         self._counter = LogCounter(database)
         self._running: dict[tuple[int, str], asyncio.Event] = {}
+
+    @property
+    def open_holds(self) -> int:
+        """How many requests have money set aside."""
+        return self._ledger.open_holds
 
     def find_key(self, secret: str) -> KeyRecord | None:
         """The key with this secret, disabled or not; quick enough for the event loop."""
@@ -265,6 +271,19 @@ class Engine:
     async def purge_replies(self) -> None:
         """Forget the replies stored for repeats a day after they were given."""
         await asyncio.to_thread(idempotency.purge, self.database, now_ms=_now_ms())
+
+    async def verify_ledger(self) -> Audit:
+        """Add the money up again, as ``loupette ledger verify`` does; a cancel interrupts it."""
+        connection = connect_read_only(self.database.path)
+        checking = asyncio.create_task(asyncio.to_thread(audit, connection))
+        try:
+            return await asyncio.shield(checking)
+        finally:
+            while not checking.done():  # an interrupt between two statements has no effect
+                connection.interrupt()
+                await asyncio.wait([checking], timeout=0.05)
+            checking.exception()  # of an interrupted one nobody else asks
+            connection.close()
 
     async def _record_replay(self, call: Call, stored: StoredReply) -> None:
         entry = LogEntry(

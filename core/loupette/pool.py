@@ -2,10 +2,13 @@
 
 import asyncio
 import logging
+import os
 import socket
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 
@@ -26,6 +29,7 @@ from loupette.frames import (
     decode_start,
     encode,
 )
+from loupette.settings import LogFormat
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +39,9 @@ LOAD_TIMEOUT_S = 30.0
 """A type that is not loaded by then is left out."""
 LONGEST_PAUSE_S = 5.0
 """Between restarts of a worker that keeps dying."""
+RESTARTS = ("start", "load", "deadline", "died")
+"""Why a worker was replaced: it could not be started, ended before it was ready, was killed at a
+type's deadline, or ended otherwise."""
 
 
 class WorkerDied(Exception):
@@ -42,7 +49,12 @@ class WorkerDied(Exception):
 
 
 class Worker:
-    """One process and its socket."""
+    """One process and its socket.
+
+    Attributes:
+        process: the process.
+        restart: which of RESTARTS it is, if the process ends now.
+    """
 
     def __init__(
         self,
@@ -51,11 +63,14 @@ class Worker:
         writer: asyncio.StreamWriter,
     ) -> None:
         self.process = process
+        self.restart = "load"
         self._reader = reader
         self._writer = writer
 
     @classmethod
-    async def spawn(cls, type_ids: Sequence[int], modules: Sequence[str]) -> "Worker":
+    async def spawn(
+        cls, type_ids: Sequence[int], modules: Sequence[str], *, log_format: LogFormat = "text"
+    ) -> "Worker":
         """Start a process; it says `Loading` before each type and `Ready` after the last."""
         ours, theirs = socket.socketpair()
         with theirs:
@@ -68,6 +83,7 @@ class Worker:
                     str(theirs.fileno()),
                     ",".join(map(str, type_ids)),
                     ",".join(modules),
+                    log_format,
                     pass_fds=(theirs.fileno(),),
                     stdin=asyncio.subprocess.DEVNULL,
                 )
@@ -99,6 +115,14 @@ class Worker:
     async def _receive(self) -> bytes:
         head = await self._reader.readexactly(LENGTH.size)
         return await self._reader.readexactly(LENGTH.unpack(head)[0])
+
+    def resident_bytes(self) -> int:
+        """Memory the process has in RAM; 0 once it has ended."""
+        try:
+            statm = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii")
+        except OSError:
+            return 0
+        return int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def kill(self) -> None:
         """Kill the process, if it still runs; its keeper starts another."""
@@ -132,6 +156,12 @@ class WorkerPool:
         modules: plugins beside the installed ones.
         load_timeout_s: for each type. One that takes longer, or ends its worker while it loads, is
             left out from then on, so that it harms no other, unless a worker has loaded it before.
+        log_format: of the workers' messages.
+
+    Attributes:
+        failures: types that are out of order, and why.
+        restarts: workers replaced, by the words of RESTARTS.
+        waiting: tasks for which no worker is free.
     """
 
     def __init__(
@@ -141,18 +171,22 @@ class WorkerPool:
         type_ids: Sequence[int],
         modules: Sequence[str] = (),
         load_timeout_s: float = LOAD_TIMEOUT_S,
+        log_format: LogFormat = "text",
     ) -> None:
         self._size = size
         self._load_timeout_s = load_timeout_s
+        self._log_format = log_format
         self._left_out: dict[int, str] = {}
         self._type_ids = tuple(type_ids)
         self._modules = tuple(modules)
+        self._workers: dict[int, Worker] = {}
         self._idle: asyncio.Queue[Worker] = asyncio.Queue()
         self._keepers: list[asyncio.Task[None]] = []
         self._calls: set[asyncio.Task[Reply]] = set()
         self._ready = asyncio.Event()
         self.failures: dict[int, str] = {}
-        self.restarts = 0
+        self.restarts: Counter[str] = Counter(dict.fromkeys(RESTARTS, 0))
+        self.waiting = 0
 
     @property
     def is_ready(self) -> bool:
@@ -165,13 +199,17 @@ class WorkerPool:
 
     def start(self) -> None:
         """Begin to start the workers; returns at once, tasks wait for the first one."""
-        self._keepers = [asyncio.create_task(self._keep()) for _ in range(self._size)]
+        self._keepers = [asyncio.create_task(self._keep(place)) for place in range(self._size)]
 
     async def close(self) -> None:
         """End all workers; calls still running fail."""
         for task in self._keepers:
             task.cancel()
         await asyncio.gather(*self._keepers, *self._calls, return_exceptions=True)
+
+    def resident_bytes(self) -> dict[int, int]:
+        """Memory that each worker has in RAM, by its place in the pool, which outlives it."""
+        return {place: worker.resident_bytes() for place, worker in self._workers.items()}
 
     async def solve(self, task: Task, *, deadline_s: float) -> Read:
         """Have a task solved, once more on another worker if the first one dies.
@@ -207,6 +245,7 @@ class WorkerPool:
             call.exception()  # its caller may be gone, and nobody else would fetch it
 
     async def _acquire(self, deadline_s: float) -> Worker:
+        self.waiting += 1
         try:
             async with asyncio.timeout(deadline_s):
                 while (worker := await self._idle.get()).process.returncode is not None:
@@ -214,6 +253,8 @@ class WorkerPool:
                 return worker
         except TimeoutError:
             raise Overloaded("no solver became free in time", retry_after_s=1.0) from None
+        finally:
+            self.waiting -= 1
 
     async def _call(self, worker: Worker, task: Task, deadline_s: float) -> Reply:
         if task.type_id in self._left_out:  # since the task began to wait
@@ -223,6 +264,7 @@ class WorkerPool:
             async with asyncio.timeout(deadline_s):
                 reply = await worker.ask(task)
         except TimeoutError:
+            worker.restart = "deadline"
             worker.kill()
             raise SolverTimeout(
                 f"type {task.type_id} gave no answer within {deadline_s:g} s"
@@ -233,22 +275,25 @@ class WorkerPool:
         self._idle.put_nowait(worker)
         return reply
 
-    async def _keep(self) -> None:
+    async def _keep(self, place: int) -> None:
         """Keep one worker alive for as long as the pool lives."""
         pause_s = 0.0
         while True:
             try:
                 type_ids = [known for known in self._type_ids if known not in self._left_out]
-                worker = await Worker.spawn(type_ids, self._modules)
+                worker = await Worker.spawn(type_ids, self._modules, log_format=self._log_format)
             except OSError:  # no memory, no descriptors: that may pass
                 _log.exception("a solver process cannot be started")
                 pause_s = _longer(pause_s)
+                self.restarts["start"] += 1
             else:
+                self._workers[place] = worker
                 try:
                     pause_s = await self._tend(worker, pause_s)
                 finally:
+                    del self._workers[place]
                     await worker.end()
-            self.restarts += 1
+                self.restarts[worker.restart] += 1
             await asyncio.sleep(pause_s)
 
     async def _tend(self, worker: Worker, pause_s: float) -> float:
@@ -265,6 +310,7 @@ class WorkerPool:
         except WorkerDied:
             return self._note_end(loading, "the process ended while it loaded", pause_s)
         self._note_ready(start)
+        worker.restart = "died"
         self._idle.put_nowait(worker)
         code = await worker.process.wait()
         _log.warning("a solver process ended with code %s; starting another", code)

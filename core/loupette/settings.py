@@ -3,12 +3,16 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from loupette.errors import SettingsError
 
 PREFIX = "LOUPETTE_"
+
+Network: TypeAlias = IPv4Network | IPv6Network
+LogFormat: TypeAlias = Literal["text", "json"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,9 @@ class Settings:
         body_timeout_s: a sender slower than this is cut off.
         always_200: HTTP status 200 whatever the body's code, for proxies that eat error bodies.
         plugins: modules to load beside the installed plugins, comma separated.
+        metrics_from: networks whose machines may read ``/metrics``, comma separated; nobody may
+            where it is empty.
+        log_format: of the messages on standard error, `text` or `json`.
     """
 
     database: Path = Path("loupette.db")
@@ -36,6 +43,8 @@ class Settings:
     body_timeout_s: float = 10.0
     always_200: bool = False
     plugins: tuple[str, ...] = ()
+    metrics_from: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+    log_format: LogFormat = "text"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -85,10 +94,22 @@ def _parse_names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def _parse_networks(text: str) -> tuple[Network, ...]:
+    return tuple(ip_network(name) for name in _parse_names(text))
+
+
+def _parse_log_format(text: str) -> str:
+    if text not in get_args(LogFormat):
+        raise ValueError(f"must be {' or '.join(get_args(LogFormat))}")
+    return text
+
+
 _PARSERS: dict[object, Callable[[str], Any]] = {
     Path: Path,
     int: _parse_positive_int,
     float: _parse_positive_float,
     bool: _parse_bool,
     tuple[str, ...]: _parse_names,
+    tuple[Network, ...]: _parse_networks,
+    LogFormat: _parse_log_format,
 }

@@ -1,4 +1,4 @@
-"""A solver process: ``python -m loupette.worker FD TYPES [MODULES]``, started by the pool.
+"""A solver process: ``python -m loupette.worker FD TYPES MODULES FORM``, started by the pool.
 
 It owns no key, no balance and no database: bytes in, answers out, until the server hangs up.
 """
@@ -9,9 +9,11 @@ import signal
 import socket
 import sys
 import threading
+from typing import TextIO
 
 from loupette.frames import LENGTH, Loading, Ready, decode_task, encode
 from loupette.manager import load_plugins
+from loupette.messages import set_up_messages
 from loupette.solving import Solvers
 
 
@@ -19,11 +21,16 @@ def main(arguments: list[str]) -> None:
     """Serve tasks from an inherited socket until it closes.
 
     Args:
-        arguments: the socket's descriptor; type IDs and extra modules, each comma separated.
+        arguments: the socket's descriptor; type IDs and extra modules, each comma separated; the
+            form of its messages.
     """
     # Ctrl-C goes to the whole process group; the server ends its workers itself, after draining.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    descriptor, types, modules = arguments
+    descriptor, types, modules, form = arguments
+    if form == "json":
+        set_up_messages("json", stream=_take_standard_error())
+    else:
+        set_up_messages("text")
     with socket.socket(fileno=int(descriptor)) as server:
         threading.Thread(target=_leave_with, args=[server.fileno()], daemon=True).start()
         solvers = Solvers(load_plugins(_split(modules)).loaded)
@@ -41,6 +48,13 @@ def _load(solvers: Solvers, type_ids: list[int], server: socket.socket) -> None:
         if reason is not None:
             failures[type_id] = reason
     server.sendall(encode(Ready(failures)))
+
+
+def _take_standard_error() -> TextIO:
+    """Standard error for messages alone: what libraries print there goes to standard output."""
+    messages = os.fdopen(os.dup(2), "w")
+    os.dup2(1, 2)
+    return messages
 
 
 def _leave_with(server: int) -> None:

@@ -133,6 +133,27 @@ def test_ctrl_c_ends_the_server_without_a_traceback(start: Start, port: int) -> 
     assert "Traceback" not in output
 
 
+def test_messages_are_json_where_that_is_set(
+    start: Start, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOUPETTE_LOG_FORMAT", "json")
+    process = start()
+    wait_until_ready(port, process)
+    greeting, *messages = stop(process).splitlines()
+    assert greeting.startswith("serving ")
+    told = [json.loads(line) for line in messages]
+    assert {"uvicorn.error"} == {message["logger"] for message in told}
+    assert "Application startup complete." in [message["message"] for message in told]
+
+
+def test_messages_are_lines_for_people_by_default(start: Start, port: int) -> None:
+    process = start()
+    wait_until_ready(port, process)
+    output = stop(process)
+    assert "INFO:     Application startup complete." in output
+    assert "{" not in output
+
+
 def test_second_server_on_one_database_is_refused(start: Start, port: int) -> None:
     first = start()
     wait_until_ready(port, first)

@@ -47,6 +47,27 @@ def test_hold_takes_money_off_what_is_available(ledger: Ledger, key: KeyRecord) 
     assert ledger.available(key.account_id) == 700_000
 
 
+def test_a_hold_is_open_until_it_is_released(ledger: Ledger, key: KeyRecord) -> None:
+    first, second = (ledger.hold(key.account_id, 1) for _ in range(2))
+    assert ledger.open_holds == 2
+    ledger.release(first)
+    assert ledger.open_holds == 1
+    ledger.release(second)
+    assert ledger.open_holds == 0
+
+
+def test_a_hold_is_open_until_its_charge_is_committed(
+    db: Database, ledger: Ledger, key: KeyRecord, make_log: MakeLog, paused_writer: Pause
+) -> None:
+    hold = ledger.hold(key.account_id, 10_000)
+    with paused_writer(db):
+        settled = ledger.settle(hold, make_log(10_000))
+        ledger.release(hold)
+        assert ledger.open_holds == 1
+    settled.result()
+    assert ledger.open_holds == 0
+
+
 def test_hold_writes_nothing(db: Database, ledger: Ledger, key: KeyRecord) -> None:
     ledger.hold(key.account_id, 300_000)
     assert (balance(db), count(db, "ledger")) == (1_000_000, 1)

@@ -1,6 +1,5 @@
 """``loupette serve``."""
 
-import logging
 import os
 import signal
 import socket
@@ -12,6 +11,7 @@ from dataclasses import replace
 import click
 
 from loupette.manager import load_plugins
+from loupette.messages import set_up_messages
 from loupette.money import MICROS_PER_YUAN
 from loupette.registry import Catalogue, build_catalogue
 from loupette.settings import Settings
@@ -40,7 +40,7 @@ def serve(settings: Settings, host: str, port: int, workers: int | None, demo: b
     from loupette.web.app import create_app
 
     settings = replace(settings, workers=workers or settings.workers)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(name)s: %(message)s")
+    set_up_messages(settings.log_format)
     # Found here, an operator's mistake is one line; found in the lifespan it is a traceback.
     catalogue = build_catalogue(load_plugins(settings.plugins).loaded, settings.registry)
     # A port that is taken must be known before the demo key is shown, which happens only once.
@@ -54,6 +54,7 @@ def serve(settings: Settings, host: str, port: int, workers: int | None, demo: b
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     config = uvicorn.Config(
         create_app(settings),
+        log_config=None if settings.log_format == "json" else uvicorn.config.LOGGING_CONFIG,
         lifespan="on",
         ws="none",
         access_log=False,

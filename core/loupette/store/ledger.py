@@ -36,6 +36,10 @@ class Hold:
     _settlement: "Future[Settled] | None" = None
     _entry_id: int | None = None
 
+    def _is_open(self) -> bool:
+        """Whether it was neither released nor settled, well or not."""
+        return not self._is_released and not (self._settlement and self._settlement.done())
+
     def _counts(self, last_entry_id: int) -> bool:
         """Whether to take the money off the balance of a snapshot that ends with that entry."""
         if self._is_released or _has_failed(self._settlement):
@@ -66,6 +70,11 @@ class Ledger:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._holds: dict[int, list[Hold]] = {}
+
+    @property
+    def open_holds(self) -> int:
+        """How many holds are neither settled nor released."""
+        return sum(hold._is_open() for holds in self._holds.values() for hold in holds)
 
     def available(self, account_id: int) -> int:
         """What the account can spend now: its balance less what is held, in micro-yuan.

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -14,17 +15,21 @@ from starlette.routing import Route
 from loupette.engine import Engine
 from loupette.errors import InternalError, LoupetteError, MethodNotAllowed, NotFound
 from loupette.manager import load_plugins
+from loupette.metrics import LedgerCheck, Metrics
 from loupette.pool import WorkerPool
 from loupette.registry import build_catalogue
 from loupette.settings import Settings
 from loupette.store.database import Database
-from loupette.web import account, health, types
+from loupette.web import account, health, metrics, types
 from loupette.web.headers import SecurityHeaders
 from loupette.web.responses import code_and_msg, describe, disclose, error_headers, render, respond
 from loupette.web.service import Service
 from loupette.web.solve import solve
 
 _PURGE_EVERY_S = 3600.0
+_CHECK_EVERY_S = 60.0
+_CHECK_SHARE = 0.05
+"""Of one core's time: a large ledger is checked less often."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,18 +49,24 @@ def create_app(settings: Settings) -> Starlette:
         catalogue = build_catalogue(plugins.loaded, settings.registry)
         with Database.open(settings.database, exclusive=True) as database:
             pool = WorkerPool(
-                settings.workers, type_ids=list(catalogue.types), modules=settings.plugins
+                settings.workers,
+                type_ids=list(catalogue.types),
+                modules=settings.plugins,
+                log_format=settings.log_format,
             )
             pool.start()
             engine = Engine(catalogue, database, pool)
-            purging = asyncio.create_task(purge_replies(engine, every_s=_PURGE_EVERY_S))
+            service = app.state.service = Service(settings, engine)
+            chores = [
+                asyncio.create_task(purge_replies(engine, every_s=_PURGE_EVERY_S)),
+                asyncio.create_task(check_ledger(engine, service.metrics, every_s=_CHECK_EVERY_S)),
+            ]
             try:
-                app.state.service = Service(settings, engine)
                 yield
             finally:
-                purging.cancel()
-                with suppress(asyncio.CancelledError):
-                    await purging
+                for chore in chores:
+                    chore.cancel()
+                await asyncio.gather(*chores, return_exceptions=True)
                 await pool.close()
 
     async def reply_error(request: Request, error: Exception) -> Response:
@@ -81,6 +92,7 @@ def create_app(settings: Settings) -> Starlette:
             Route("/types/{type_id}/sample", types.sample),
             Route("/livez", health.livez),
             Route("/readyz", health.readyz),
+            Route("/metrics", metrics.metrics),
         ],
         exception_handlers={
             LoupetteError: reply_error,
@@ -104,6 +116,22 @@ async def purge_replies(engine: Engine, *, every_s: float) -> None:
         except Exception:
             _log.exception("stored replies were not purged")
         await asyncio.sleep(every_s)
+
+
+async def check_ledger(engine: Engine, metrics: Metrics, *, every_s: float) -> None:
+    """Add all the money up again and again, and say what does not add up."""
+    while True:
+        started_s = time.monotonic()
+        took_s = 0.0
+        try:
+            found = await engine.verify_ledger()
+            took_s = time.monotonic() - started_s
+            metrics.ledger_check = LedgerCheck(len(found.problems), time.time(), took_s)
+            for problem in found.problems:
+                _log.error("the ledger does not add up: %s", problem)
+        except Exception:
+            _log.exception("the ledger was not checked")
+        await asyncio.sleep(max(every_s, took_s / _CHECK_SHARE))
 
 
 def _known_error(request: Request, error: Exception) -> LoupetteError:

@@ -26,7 +26,7 @@ from loupette.errors import (
     Unsolvable,
 )
 from loupette.money import to_yuan
-from loupette.store.logs import format_log_id
+from loupette.store.logs import format_log_id, parse_log_id
 
 _log = logging.getLogger(__name__)
 
@@ -87,7 +87,8 @@ def disclose(error: Exception, *, of: str) -> LoupetteError:
     if isinstance(error, LoupetteError) and not isinstance(error, OperatorError):
         known = error
     if isinstance(known, InternalError | SolverError) and not isinstance(known, Unsolvable):
-        _log.error("%s failed: %s", of, error, exc_info=error)
+        facts = {"log_id": of} if parse_log_id(of) else {}
+        _log.error("%s failed: %s", of, error, exc_info=error, extra=facts)
     return known
 
 

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from loupette.engine import Engine
 from loupette.errors import Overloaded, RateLimited
 from loupette.limiter import Limiter
+from loupette.metrics import Metrics
 from loupette.registry import ServedType
 from loupette.settings import Settings
 from loupette.store.keys import KeyRecord
@@ -20,7 +21,7 @@ from loupette.web.responses import rate_headers
 
 @dataclass
 class Service:
-    """Engine, settings and the limits that are counted per server."""
+    """Engine, settings, metrics and the limits that are counted per server."""
 
     settings: Settings
     engine: Engine
@@ -28,7 +29,11 @@ class Service:
     refusals: Limiter = field(default_factory=Limiter)
     in_flight: int = 0
     strangers: int = 0
+    metrics: Metrics = field(init=False)
     _samples: dict[int, asyncio.Task[bytes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.metrics = Metrics(self.engine, in_flight=lambda: self.in_flight)
 
     @contextmanager
     def room(self) -> Iterator[None]:

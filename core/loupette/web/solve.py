@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,8 @@ from starlette.responses import Response
 from starlette.types import Receive
 
 from loupette.engine import Call, Outcome, Posted
-from loupette.errors import BadField, LoupetteError, RateLimited
+from loupette.errors import BadField, InternalError, LoupetteError, RateLimited
+from loupette.messages import REQUESTS
 from loupette.store.logs import format_log_id
 from loupette.web.auth import header_key, identify, one_key, permit, refusal
 from loupette.web.body import Fields, api_key_in, posted_in, read_fields, type_id_in
@@ -29,6 +31,8 @@ from loupette.web.service import Service, service_of
 
 _SCOPE = "solve"
 
+_requests = logging.getLogger(REQUESTS)
+
 
 @dataclass
 class _Progress:
@@ -37,7 +41,25 @@ class _Progress:
     started_s: float
     call: Call | None = None
     type_id: int | None = None
+    outcome: str = InternalError.reason  # until there is a reply
     headers: dict[str, str] = field(default_factory=dict)
+
+    def elapsed_s(self) -> float:
+        """Seconds since the request arrived."""
+        return time.monotonic() - self.started_s
+
+    def end(self, outcome: str, *, code: int) -> None:
+        """Keep how a request ended that is in the log, and say so where messages are collected."""
+        self.outcome = outcome
+        if self.call and _requests.isEnabledFor(logging.INFO):
+            facts = {
+                "log_id": format_log_id(self.call.log_id),
+                "type": self.type_id,
+                "outcome": outcome,
+                "code": code,
+                "ms": round(self.elapsed_s() * 1000, 1),
+            }
+            _requests.info("%(log_id)s, type %(type)s: %(outcome)s", facts, extra=facts)
 
 
 async def solve(request: Request) -> Response:
@@ -48,6 +70,8 @@ async def solve(request: Request) -> Response:
         return await _solve(request, service, progress)
     except Exception as error:  # the outermost edge: whatever it was, it is told and logged
         return await _fail(service, progress, error)
+    finally:
+        service.metrics.count(progress.type_id, progress.outcome, seconds=progress.elapsed_s())
 
 
 async def _solve(request: Request, service: Service, progress: _Progress) -> Response:
@@ -80,12 +104,15 @@ async def _answer(
     call = progress.call = replace(call, idempotency=_idempotency(request, posted))
     async with service.engine.once(call) as stored:
         if stored is not None:
+            progress.end("replayed", code=stored.status)
             return _respond(service, progress, (stored.status, stored.reply), _REPLAYED)
         try:
             outcome = await _solve_unless_gone(request, service, call, posted)
         except LoupetteError as error:  # here, as a duplicate that waits must find it stored
             return await _fail(service, progress, error)
-        return _respond(service, progress, render_outcome(outcome))
+        reply = render_outcome(outcome)
+        progress.end("ok", code=reply[0])
+        return _respond(service, progress, reply)
 
 
 _REPLAYED = {"Idempotent-Replayed": "true"}
@@ -131,12 +158,14 @@ async def _fail(service: Service, progress: _Progress, cause: Exception) -> Resp
     code, msg = code_and_msg(error)
     bare = code, render(code, msg, {}, error=describe(error))
     if call is None or not _is_logged(service, call, error):
+        progress.outcome = error.reason
         return _respond(service, progress, bare, error_headers(error))
     outcome = await service.engine.fail(
         call, error, type_id=progress.type_id, render=render_outcome
     )
     # Who holds a stolen key sees no balance.
     reply = bare if refusal(call.key, _SCOPE) else render_outcome(outcome)
+    progress.end(error.reason, code=code)
     return _respond(service, progress, reply, error_headers(error))
 
 

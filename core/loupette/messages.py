@@ -1,0 +1,68 @@
+"""The server's own messages on standard error: lines for people, or a JSON object a line."""
+
+import json
+import logging
+import re
+from datetime import UTC, datetime
+from typing import TextIO
+
+from loupette.settings import LogFormat
+
+REQUESTS = "loupette.requests"
+"""The logger that has a message for each row of the log; they are for machines, hence JSON only."""
+
+_FACTS = ("log_id", "type", "outcome", "code", "ms")
+_LONGEST_MESSAGE = 2000
+_LONGEST_TRACEBACK = 8000
+"""Docker and journald split lines beyond 16 KiB or so, and half an object is no JSON."""
+_QUERY = re.compile(r"\?\S*")
+_LEFT_OUT = re.compile(r"(?<=ak_)[\w-]{20,}|(?<![\w+/-])[\w+/-]{200,}", re.ASCII)
+"""Keys, and runs as long as only base64 has them, whatever code put them into a message."""
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object for each message; ASCII, so that every stream and collector takes it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Time, level, logger and message, with the facts of a request where it is about one."""
+        message = record.getMessage()
+        if record.name == "uvicorn.access":
+            message = _QUERY.sub("", message)  # callers put keys and images there, wrongly
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        told: dict[str, object] = {
+            "time": moment.replace("+00:00", "Z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": _clean(message)[:_LONGEST_MESSAGE],
+        }
+        told |= {name: vars(record)[name] for name in _FACTS if name in vars(record)}
+        if record.exc_info:
+            trace = _clean(self.formatException(record.exc_info))
+            told["traceback"] = trace[-_LONGEST_TRACEBACK:]  # the end says what went wrong
+        return json.dumps(told)
+
+
+def _clean(text: str) -> str:
+    return _LEFT_OUT.sub("...", text)
+
+
+def set_up_messages(form: LogFormat, *, stream: TextIO | None = None) -> None:
+    """Say how this process's messages are written; for its entry point, not for a library.
+
+    Args:
+        form: of the messages.
+        stream: where those in JSON go, standard error unless given.
+    """
+    if form == "text":
+        logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(name)s: %(message)s")
+        logging.getLogger(REQUESTS).setLevel(logging.WARNING)
+        return
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.captureWarnings(True)
+    for name in ("uvicorn", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        if logger.handlers:  # uvicorn's own; there are none where it was told to be silent
+            logger.handlers.clear()
+            logger.propagate = True
