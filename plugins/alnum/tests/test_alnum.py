@@ -23,7 +23,7 @@ FLOOR = 0.6
 """Of the samples beside this file the released model reads more; fewer means that it broke."""
 
 OTHERS = Path(__file__).parent / "others"
-FLOOR_OTHERS = 0.78
+FLOOR_OTHERS = 0.8
 """The same for pictures that were not drawn here; others/ORIGIN.md says where they are from."""
 
 ALPHABET = Alphabet("0123456789abcdefghijklmnopqrstuvwxyz", fold_case=True)
@@ -96,7 +96,7 @@ def test_pictures_of_other_generators_are_read(solver: AlnumSolver) -> None:
 def test_the_card_fits_the_model_and_states_its_scores() -> None:
     card = read_card(WEIGHTS)
     assert card.symbols == ALPHABET.symbols
-    assert card.facts["scores"]["mean"] >= 0.70
+    assert card.facts["scores"]["mean"] >= 0.72
     assert card.facts["held_out"]["exact"]["n"] >= 1000
 
 

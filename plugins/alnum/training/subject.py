@@ -42,6 +42,8 @@ SUBJECT = Subject(
     reader=load_reader,
     packaged=WEIGHTS,
     training=Path(__file__).parent,
+    # Of sources that were seen .965 were right where .975 of drawn pictures were.
+    wanted=0.98,
     facts={
         "generator": GENERATOR,
         "command": "python plugins/alnum/training/train.py --shards data/train/alnum",
