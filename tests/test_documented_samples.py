@@ -171,6 +171,8 @@ def test_curl_of_the_documents_works_as_written(code: str, run_sample: Run, tmp_
     printed = run_sample(code, "bash", "-c", log_id=solved["data"]["log_id"])
     if "-o captcha.png" in code:
         assert (tmp_path / "captcha.png").read_bytes().startswith(b"\x89PNG")
+    elif "/metrics" in code:
+        assert "loupette_requests_total{" in printed
     else:
         assert json.loads(printed)["code"] == 200
 
