@@ -90,10 +90,10 @@ def log_softmax(logits: npt.NDArray[np.floating], *, temperature: float = 1.0) -
         logits: float, (..., symbols + 1).
         temperature: above 1 makes them less sure.
     """
-    scaled = logits.astype(np.float64) / temperature
+    scaled = logits.astype(np.float32) / np.float32(temperature)
     shifted = scaled - scaled.max(axis=-1, keepdims=True)
     result: LogProbs = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return result.astype(np.float32)
+    return result
 
 
 def restrict(log_probs: LogProbs, alphabet: Alphabet, allowed: Iterable[str]) -> LogProbs:
