@@ -69,7 +69,8 @@ def test_editable_install_is_told_by_its_folder(
     ("origin", "source"),
     [
         ({"url": "file:///srv/dots", "dir_info": {}}, "/srv/dots"),
-        ({"url": "https://a.example/dots.whl", "archive_info": {}}, "https://a.example/dots.whl"),
+        ({"url": "file:///srv/dots-1.0.zip", "archive_info": {}}, "/srv/dots-1.0.zip"),
+        ({"url": "ssh://a.example/dots", "vcs_info": {"vcs": "git"}}, "ssh://a.example/dots"),
         (None, "dots==1.0"),
     ],
 )
