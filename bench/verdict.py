@@ -49,9 +49,7 @@ ALIKE = str.maketrans(
 def work_out_left(centre_px: str, piece: Path) -> str:
     """The gap's left edge, from the centre of where the whole file of the piece fits.
 
-    The piece begins at the first column that has a pixel at least half opaque. In the mean over
-    sources this reads more right than the other ways to understand ``slide_match``: its centre as
-    it is, only half the width off, faint columns counted too, or the piece cut out of its file.
+    The piece begins at the first column that has a pixel at least half opaque.
     """
     opaque = decode_picture(piece.read_bytes()).rgba[..., 3] > 127
     first_px = int(opaque.any(axis=0).argmax())

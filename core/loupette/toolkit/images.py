@@ -82,7 +82,7 @@ def is_blank(rgb: Pixels) -> bool:
     Args:
         rgb: uint8, (height, width, 3).
     """
-    # One pixel in 16 shows of most pictures that they are not, in a tenth of the time.
+    # One pixel in 16 shows of most pictures that they are not.
     low, high = value_range(np.ascontiguousarray(rgb[::4, ::4]), tail=50)
     if high - low >= _BLANK_RANGE:
         return False

@@ -78,7 +78,7 @@ def read_rules(options: Mapping[str, OptionValue], alphabet: Alphabet) -> Rules:
 def _allow(known: str, charset: str, case: str) -> tuple[str, frozenset[str]]:
     """Which of the known symbols may occur, and which of them are written in upper case.
 
-    Kept, as most callers ask for the same: it took a fortieth of the time of a reading.
+    Kept, as most callers ask for the same.
     """
     written = {"upper": charset.upper(), "lower": charset.lower()}.get(case, charset)
     allowed = set(charset) & set(written)
