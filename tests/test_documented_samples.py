@@ -126,10 +126,13 @@ def the(page: str, language: str, containing: str = "") -> str:
     return code
 
 
-needs_curl = pytest.mark.skipif(
-    shutil.which("curl") is None or shutil.which("bash") is None,
-    reason="curl or bash is not installed",
-)
+def needs(*programs: str) -> pytest.MarkDecorator:
+    """A sample runs in its own language; .ci/run installs what a machine lacks of them."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
+
+
+needs_curl = needs("curl", "bash")
 
 
 @needs_curl
@@ -139,7 +142,7 @@ def test_documented_curl_prints_the_answer(server: Documented, run_sample: Run) 
     assert reply["data"]["result"] == server.answer
 
 
-@pytest.mark.skipif(shutil.which("php") is None, reason="php is not installed")
+@needs("php")
 def test_documented_php_prints_the_answer(server: Documented, run_sample: Run) -> None:
     code = the("docs/http-api.md", "php").removeprefix("<?php").rstrip().removesuffix("?>")
     assert run_sample(code, "php", "-r") == f"识别结果: {server.answer}"
@@ -150,7 +153,7 @@ def test_documented_python_prints_the_answer(server: Documented, run_sample: Run
     assert printed == f"识别结果: {server.answer}\n"
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+@needs("node")
 def test_documented_javascript_prints_the_answer(server: Documented, run_sample: Run) -> None:
     printed = run_sample(the("docs/http-api.md", "javascript"), "node", "-e")
     assert printed == f"识别结果: {server.answer}\n"
