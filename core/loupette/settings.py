@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from loupette.errors import SettingsError
+from loupette.sources import list_files
 
 PREFIX = "LOUPETTE_"
 
@@ -30,6 +31,9 @@ class Settings:
         body_timeout_s: a sender slower than this is cut off.
         always_200: HTTP status 200 whatever the body's code, for proxies that eat error bodies.
         plugins: modules to load beside the installed plugins, comma separated.
+        plugins_dir: folder of one-file plugins to load while they are written. What lies in it is
+            run, and `loupette serve` starts anew when it changes.
+        trace_plugins: say how long each plugin took to be imported and asked.
         metrics_from: networks whose machines may read ``/metrics``, comma separated; nobody may
             where it is empty.
         log_format: of the messages on standard error, `text` or `json`.
@@ -43,8 +47,26 @@ class Settings:
     body_timeout_s: float = 10.0
     always_200: bool = False
     plugins: tuple[str, ...] = ()
+    plugins_dir: Path | None = None
+    trace_plugins: bool = False
     metrics_from: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
     log_format: LogFormat = "text"
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """What is loaded beside the installed plugins: `plugins`, and files of `plugins_dir`.
+
+        Raises:
+            SettingsError: there is no such folder, or it cannot be named to the workers.
+        """
+        if self.plugins_dir is None:
+            return self.plugins
+        if not self.plugins_dir.is_dir():
+            raise SettingsError(f"{self.plugins_dir} is no folder; correct --plugins-dir")
+        files = list_files(self.plugins_dir)
+        if any("," in file for file in files):  # they go to the workers comma separated
+            raise SettingsError(f"no file or folder in {self.plugins_dir} may have a comma")
+        return self.plugins + files
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -106,6 +128,7 @@ def _parse_log_format(text: str) -> str:
 
 _PARSERS: dict[object, Callable[[str], Any]] = {
     Path: Path,
+    Path | None: Path,
     int: _parse_positive_int,
     float: _parse_positive_float,
     bool: _parse_bool,

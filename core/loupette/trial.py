@@ -17,6 +17,7 @@ from loupette.manager import load_plugins
 from loupette.registry import build_catalogue
 from loupette.settings import Settings
 from loupette.solving import Solvers
+from loupette.sources import import_plugin
 
 TIMEOUT_S = 60.0
 
@@ -47,7 +48,7 @@ def find_installed(settings: Settings, *, timeout_s: float = TIMEOUT_S) -> Insta
     Raises:
         PluginError: the process that loads them ended, or did not end in time.
     """
-    arguments = ("installed", str(settings.registry), *settings.plugins)
+    arguments = ("installed", str(settings.registry), *settings.modules)
     return msgspec.json.decode(_run(arguments, timeout_s=timeout_s), type=Installed)
 
 
@@ -103,7 +104,7 @@ def main(arguments: list[str]) -> None:
 
 def _answer(what: str, subject: str, *modules: str) -> object:
     if what == "import":
-        __import__(subject)
+        import_plugin(subject)
         return True
     if what == "sample":
         return _Sample(Solvers(load_plugins(modules).loaded).warm(int(subject)))

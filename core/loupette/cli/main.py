@@ -18,6 +18,7 @@ from loupette.cli.serve import serve
 from loupette.cli.solve import solve
 from loupette.cli.types import types
 from loupette.errors import LoupetteError
+from loupette.messages import set_up_messages
 from loupette.settings import Settings
 
 
@@ -49,6 +50,8 @@ def main(context: click.Context, database: Path | None, registry: Path | None) -
     Settings come from LOUPETTE_* variables; see docs/operating.md.
     """  # noqa: D301  # click looks for a real backspace
     settings = Settings.from_environment()
+    if settings.trace_plugins:
+        set_up_messages("text")
     context.obj = replace(
         settings,
         database=database or settings.database,

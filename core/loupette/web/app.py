@@ -43,7 +43,7 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        plugins = load_plugins(settings.plugins)
+        plugins = load_plugins(settings.modules)
         for failure in plugins.failures:
             _log.error("plugin %s did not load: %s", failure.name, failure.reason)
         catalogue = build_catalogue(plugins.loaded, settings.registry)
@@ -51,7 +51,7 @@ def create_app(settings: Settings) -> Starlette:
             pool = WorkerPool(
                 settings.workers,
                 type_ids=list(catalogue.types),
-                modules=settings.plugins,
+                modules=settings.modules,
                 log_format=settings.log_format,
             )
             pool.start()
