@@ -534,7 +534,7 @@ def settings_table() -> str:
 def _default(field: Field[Any]) -> str:
     if field.name == "workers":
         return "one per core"
-    value = field.default if field.default is not MISSING else ""
+    value = "" if field.default in (MISSING, None) else field.default
     if isinstance(value, bool):
         value = int(value)
     if isinstance(value, tuple):

@@ -3,21 +3,13 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from loupette.sources import find_sources, import_plugin, list_files
 
-
-@pytest.fixture(autouse=True)
-def forget() -> Iterator[None]:
-    """Modules of one test are not those of the next."""
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+pytestmark = pytest.mark.usefixtures("forget_modules")
 
 
 def test_installed_plugins_come_first_then_what_is_named(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 from click.testing import Result
 
 import fakes
-from test_sources import forget  # noqa: F401  # a fixture: files are read anew in each test
+
+pytestmark = pytest.mark.usefixtures("forget_modules")
 
 Run = Callable[..., Result]
 Json = Callable[..., Any]
