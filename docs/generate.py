@@ -34,6 +34,7 @@ from loupette.metrics import LedgerCheck, Metrics
 from loupette.money import to_micros
 from loupette.options import MIN_CONFIDENCE
 from loupette.plugin import TEXT_OPTIONS, Option, hookspecs
+from loupette.plugin.types import DOCUMENTED_TYPES
 from loupette.registry import Catalogue, ServedType, build_catalogue
 from loupette.settings import PREFIX, Settings
 from loupette.store.database import Database
@@ -43,7 +44,6 @@ from loupette.web.app import create_app
 from loupette.web.responses import CODES
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTED = {10200: "通用滑块", 50100: "计算题", 50200: "通用数英"}
 """The types of the documented page: these IDs and names stay as they are."""
 
 MENDS = {
@@ -193,7 +193,7 @@ def accuracy_means() -> str:
         alone = [score for score in scores if "image2" not in score["source"]]
         paired = [score for score in scores if "image2" in score["source"]]
         told = [score["charset"] for score in scores if score.get("charset")]
-        name = f"`{type_id}` {DOCUMENTED[type_id]}, {_LENIENT[type_id]}"
+        name = f"`{type_id}` {DOCUMENTED_TYPES[type_id]}, {_LENIENT[type_id]}"
         groups = {"": alone, ", with `image2`": paired, ", with `charset`": told}
         rows += [(name + given, *_means(group)) for given, group in groups.items() if group]
     head = ("type, right", "sources", "pictures", "right", "answered", "right of those answered")
@@ -298,7 +298,7 @@ def _measured() -> dict[str, Any]:
 
 
 def _scores_by_type() -> dict[int, list[dict[str, Any]]]:
-    by_type: dict[int, list[dict[str, Any]]] = {type_id: [] for type_id in DOCUMENTED}
+    by_type: dict[int, list[dict[str, Any]]] = {type_id: [] for type_id in DOCUMENTED_TYPES}
     for score in _measured()["scores"]:
         by_type[score["type_id"]].append(score)
     return by_type

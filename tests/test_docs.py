@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import pytest
 
 from loupette import plugin
+from loupette.plugin.types import DOCUMENTED_TYPES
 from loupette.registry import _REPORTS, _TYPE
 from loupette.settings import PREFIX, Settings
 
@@ -99,7 +100,7 @@ def test_registry_key_is_documented(key: str) -> None:
 
 def test_documented_types_are_served_under_their_names() -> None:
     served = generate.served_types()
-    assert {type_id: kind.spec.name for type_id, kind in served.items()} == generate.DOCUMENTED
+    assert {type_id: kind.spec.name for type_id, kind in served.items()} == DOCUMENTED_TYPES
 
 
 NAMED_TEST = re.compile(r"`((?:tests|plugins)/[\w/]+\.py)::(\w+)`")
