@@ -40,6 +40,7 @@ from loupette.settings import PREFIX, Settings
 from loupette.store.database import Database
 from loupette.store.keys import create_key
 from loupette.store.ledger import topup
+from loupette.testing import CHECKS
 from loupette.web.app import create_app
 from loupette.web.responses import CODES
 
@@ -665,6 +666,26 @@ def _prose(thing: object) -> str:
 
 def _section(match: re.Match[str]) -> str:
     return f"\n**{match[1]}**: {' '.join(match[2].split())}\n"
+
+
+def example(name: str) -> str:
+    """One file of the example plugin, under its name."""
+    code = (ROOT / "docs" / "example-plugin" / name).read_text(encoding="utf-8")
+    return f"`{name}`:\n\n```{_LANGUAGES[Path(name).suffix]}\n{code}```\n"
+
+
+_LANGUAGES = {".py": "python", ".toml": "toml"}
+
+
+def own_text_type() -> str:
+    """The text type of one file."""
+    return example("own_text.py")
+
+
+def checks_table() -> str:
+    """Every check of the kit with the tier that demands it."""
+    rows = ((check.tier, _code(check.name), _first_line(check.run)) for check in CHECKS)
+    return table(("tier", "check", "what passes it"), rows)
 
 
 def commands(group: click.Group = main, path: str = "loupette") -> Iterator[tuple[str, Any]]:

@@ -15,41 +15,9 @@ from loupette.toolkit.text import read_rules
 
 pytestmark = pytest.mark.usefixtures("forget_modules")
 
-OWN_TYPE = '''
-"""Loupette plugin: a text type from weights of one's own (type 60300)."""
-
-from decimal import Decimal
-from pathlib import Path
-
-from loupette.plugin import TEXT_OPTIONS, Solver, SolverSpec, hookimpl
-
-HERE = Path(__file__).parent
-
-
-def load() -> Solver:
-    from loupette.toolkit.ctc import Alphabet
-    from loupette.toolkit.recognizer import CtcRecognizer
-    from loupette.toolkit.text import TextSolver
-
-    alphabet = Alphabet("0123456789abcdefghijklmnopqrstuvwxyz", fold_case=True)
-    return TextSolver(CtcRecognizer(HERE / "model.tflite", alphabet))
-
-
-@hookimpl
-def loupette_solvers() -> list[SolverSpec]:
-    return [
-        SolverSpec(
-            type_id=60300,
-            name="自有文本",
-            name_en="own text",
-            price=Decimal("0.0010"),
-            load=load,
-            sample=(HERE / "sample.png").read_bytes,
-            sample_answer="r7k4m",
-            options=TEXT_OPTIONS,
-        )
-    ]
-'''
+OWN_TYPE = (Path(__file__).parents[2] / "docs" / "example-plugin" / "own_text.py").read_text(
+    "utf-8"
+)
 
 
 def test_own_weights_are_a_text_type_in_under_40_lines(

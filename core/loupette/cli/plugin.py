@@ -2,12 +2,16 @@
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 import msgspec
 
 from loupette.cli.output import json_option, print_json, visible
 from loupette.errors import PluginError
+from loupette.manager import load_plugins
+from loupette.scaffold import check_name, check_type_id, choose_type_id, write_plugin
+from loupette.settings import Settings
 from loupette.sources import find_sources
 from loupette.tiers import TIERS, Tier, write_tiers
 
@@ -45,6 +49,32 @@ def check(package: str | None, tier: Tier, write: bool, as_json: bool) -> None:
         print_json({"types": reports})
     if any(_is_below(str(report["tier"]), tier) for report in reports):
         raise SystemExit(1)
+
+
+@plugin.command()
+@click.argument("name")
+@click.option("--type-id", type=int, help="From 60000 up; one that is free, if not given.")
+@click.option(
+    "--into",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path(),
+    help="Folder in which the package's folder is made (this one).",
+)
+@click.pass_obj
+def new(settings: Settings, name: str, type_id: int | None, into: Path) -> None:
+    """Begin a plugin: a package with a solver that works, its sample, tests and CI.
+
+    \b
+    loupette plugin new dots                       makes the folder loupette-dots
+    """  # noqa: D301  # click looks for a real backspace
+    short = check_name(name)
+    specs = [spec for one in load_plugins(settings.modules).loaded for spec in one.specs]
+    taken = {spec.type_id for spec in specs}
+    chosen = choose_type_id(short, taken) if type_id is None else check_type_id(type_id, taken)
+    folder = write_plugin(short, chosen, into)
+    click.echo(f"{folder} reads type {chosen}; next, in that folder:")
+    click.echo("pip install -e '.[test]' && python -m pytest")
+    click.echo(f"loupette plugin check loupette-{short}")
 
 
 def _is_below(reached: str, wanted: Tier) -> bool:
