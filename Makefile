@@ -7,7 +7,7 @@ PACKAGES := -e . -e plugins/slider -e plugins/arith -e plugins/alnum
 PAGES := README.md docs/*.md plugins/*/README.md
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 
-.PHONY: run test lint audit format docs bench-accuracy bench-peers assets sheets train-alnum train-arith wheels test-wheels clean
+.PHONY: run test lint audit format docs conformance bench-accuracy bench-peers assets sheets train-alnum train-arith wheels test-wheels clean
 
 run: .venv/served  ## serve on 127.0.0.1:8000; the first start prints a demo key
 	$(BIN)/loupette serve --demo
@@ -34,6 +34,10 @@ format: .venv/developed
 
 docs: .venv/developed  ## write the generated parts of the docs anew
 	$(BIN)/cog -r $(PAGES)
+
+conformance: .venv/developed  ## check the plugins with the kit, record their tiers
+	for plugin in alnum arith slider; do \
+	  $(BIN)/loupette plugin check loupette-$$plugin --tier gold --write || exit 1; done
 
 bench-accuracy: .venv/developed  ## DATA=folder [CHARSET=1] [JSON=file]: labelled images over HTTP
 	$(BIN)/python bench/accuracy.py $(DATA) $(if $(CHARSET),--charset) $(if $(JSON),--json $(JSON))
