@@ -17,6 +17,7 @@ from loupette.errors import InternalError, LoupetteError, MethodNotAllowed, NotF
 from loupette.manager import load_plugins
 from loupette.metrics import LedgerCheck, Metrics
 from loupette.pool import WorkerPool
+from loupette.processes import Processes
 from loupette.registry import build_catalogue
 from loupette.settings import Settings
 from loupette.store.database import Database
@@ -50,9 +51,13 @@ def create_app(settings: Settings) -> Starlette:
         with Database.open(settings.database, exclusive=True) as database:
             pool = WorkerPool(
                 settings.workers,
+                Processes(settings.plugins, log_format=settings.log_format),
                 type_ids=list(catalogue.types),
-                modules=settings.plugins,
-                log_format=settings.log_format,
+                batched=[
+                    served.spec.type_id for served in catalogue.types.values() if served.spec.batch
+                ],
+                max_requests=settings.worker_max_requests,
+                max_rss_bytes=settings.worker_max_rss_bytes,
             )
             pool.start()
             engine = Engine(catalogue, database, pool)
