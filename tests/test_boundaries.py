@@ -155,7 +155,8 @@ def test_images_are_decoded_where_solvers_are_and_solvers_are_in_workers_only() 
         return {str(p.relative_to(CORE)) for p in engine_sources() if name in {*imports(p)}}
 
     assert takers("loupette.decoding.decode_picture") == {"solving.py"}
-    assert takers("loupette.solving.Solvers") == {"worker.py", "trial.py", "cli/solve.py"}
+    workers = {"worker.py", "threads.py"}
+    assert takers("loupette.solving.Solvers") == {*workers, "trial.py", "cli/solve.py"}
 
 
 def test_sql_is_written_in_the_store_only() -> None:

@@ -14,10 +14,9 @@ from starlette.routing import Route
 
 from loupette.engine import Engine
 from loupette.errors import InternalError, LoupetteError, MethodNotAllowed, NotFound
+from loupette.executor import make_executor
 from loupette.manager import load_plugins
 from loupette.metrics import LedgerCheck, Metrics
-from loupette.pool import WorkerPool
-from loupette.processes import Processes
 from loupette.registry import build_catalogue
 from loupette.settings import Settings
 from loupette.store.database import Database
@@ -49,16 +48,7 @@ def create_app(settings: Settings) -> Starlette:
             _log.error("plugin %s did not load: %s", failure.name, failure.reason)
         catalogue = build_catalogue(plugins.loaded, settings.registry)
         with Database.open(settings.database, exclusive=True) as database:
-            pool = WorkerPool(
-                settings.workers,
-                Processes(settings.plugins, log_format=settings.log_format),
-                type_ids=list(catalogue.types),
-                batched=[
-                    served.spec.type_id for served in catalogue.types.values() if served.spec.batch
-                ],
-                max_requests=settings.worker_max_requests,
-                max_rss_bytes=settings.worker_max_rss_bytes,
-            )
+            pool = make_executor(catalogue, plugins.loaded, settings)
             pool.start()
             engine = Engine(catalogue, database, pool)
             service = app.state.service = Service(settings, engine)
