@@ -7,7 +7,7 @@ PACKAGES := -e . -e plugins/slider -e plugins/arith -e plugins/alnum
 PAGES := README.md docs/*.md plugins/*/README.md
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 
-.PHONY: run test lint audit format docs bench-accuracy bench-peers assets sheets train-alnum train-arith wheels test-wheels clean
+.PHONY: run test lint audit format docs bench-accuracy bench-peers bench-batches assets sheets train-alnum train-arith wheels test-wheels clean
 
 run: .venv/served  ## serve on 127.0.0.1:8000; the first start prints a demo key
 	$(BIN)/loupette serve --demo
@@ -46,6 +46,9 @@ bench-peers: .venv/developed  ## DATA=folder [JSON=file]: beside ddddocr and cap
 	$(PEERS_PIP) --no-deps captcha-recognizer==1.0.2
 	$(BIN)/python bench/peers.py $(DATA) --peer build/peers/bin/python $(if $(JSON),--json $(JSON))
 	rm -rf build/peers
+
+bench-batches: .venv/developed  ## whether solve_batch would gain: 50200's model alone and in batches
+	$(BIN)/python bench/batches.py
 
 assets: .venv/developed  ## fonts and photos to draw training pictures with, into data/assets
 	$(BIN)/python plugins/alnum/training/fetch_assets.py

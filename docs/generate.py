@@ -34,7 +34,7 @@ from loupette.metrics import LedgerCheck, Metrics
 from loupette.money import to_micros
 from loupette.options import MIN_CONFIDENCE
 from loupette.plugin import TEXT_OPTIONS, Option, hookspecs
-from loupette.registry import Catalogue, ServedType, build_catalogue
+from loupette.registry import ServedType, build_catalogue
 from loupette.settings import PREFIX, Settings
 from loupette.store.database import Database
 from loupette.store.keys import create_key
@@ -544,8 +544,11 @@ def _default(field: Field[Any]) -> str:
 
 def metric_families() -> list[Metric]:
     """The metrics of a server that counted one request and has one worker; not its process's."""
-    pool = SimpleNamespace(waiting=0, restarts=Counter(died=1), resident_bytes=lambda: {0: 1})
-    engine: Any = SimpleNamespace(catalogue=Catalogue({}), pool=pool, open_holds=0)
+    pool = SimpleNamespace(
+        waiting=0, restarts=Counter(died=1), resident_bytes=lambda: {0: 1}, failures={}
+    )
+    catalogue: Any = SimpleNamespace(types={50200: None})
+    engine: Any = SimpleNamespace(catalogue=catalogue, pool=pool, open_holds=0)
     metrics = Metrics(engine, in_flight=lambda: 1)
     metrics.count(None, "ok", seconds=0.1)
     metrics.ledger_check = LedgerCheck(0, ended_s=0, took_s=0)

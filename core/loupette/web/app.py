@@ -14,9 +14,9 @@ from starlette.routing import Route
 
 from loupette.engine import Engine
 from loupette.errors import InternalError, LoupetteError, MethodNotAllowed, NotFound
+from loupette.executor import make_executor
 from loupette.manager import load_plugins
 from loupette.metrics import LedgerCheck, Metrics
-from loupette.pool import WorkerPool
 from loupette.registry import build_catalogue
 from loupette.settings import Settings
 from loupette.store.database import Database
@@ -48,12 +48,7 @@ def create_app(settings: Settings) -> Starlette:
             _log.error("plugin %s did not load: %s", failure.name, failure.reason)
         catalogue = build_catalogue(plugins.loaded, settings.registry)
         with Database.open(settings.database, exclusive=True) as database:
-            pool = WorkerPool(
-                settings.workers,
-                type_ids=list(catalogue.types),
-                modules=settings.plugins,
-                log_format=settings.log_format,
-            )
+            pool = make_executor(catalogue, plugins.loaded, settings)
             pool.start()
             engine = Engine(catalogue, database, pool)
             service = app.state.service = Service(settings, engine)
