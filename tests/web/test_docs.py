@@ -69,6 +69,11 @@ def test_a_document_is_shown_in_the_visitors_language_where_it_is_there(client: 
     assert "参数错误" in page(client, "/docs/errors", language="zh")
 
 
+def test_a_document_links_to_itself_in_the_other_language(client: TestClient) -> None:
+    assert '<a href="?lang=zh">中文</a>' in page(client, "/docs/quickstart", language="en")
+    assert '<a href="?lang=en">English</a>' in page(client, "/docs/quickstart", language="zh")
+
+
 @pytest.mark.parametrize(
     "name", ["no", "quickstart.zh", "..", "generate.py", "http-api.md", "<b>", "x" * 500]
 )

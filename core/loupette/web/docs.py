@@ -18,7 +18,7 @@ from loupette.errors import NotFound
 from loupette.web.highlighting import mark
 from loupette.web.pages import Language, language_of, show
 
-_BESIDE = Path(__file__).parent / "docs"
+_BESIDE = Path(__file__).parent / "documents"
 FOLDER = _BESIDE if _BESIDE.is_dir() else Path(__file__).parents[3] / "docs"
 """In a wheel beside this file, in a checkout where they are written."""
 
@@ -99,7 +99,7 @@ def read_document(name: str) -> Document:
     """A document as HTML."""
     tokens = _markdown().parse(_source(name))
     headings = _mark_headings(tokens)
-    _mend_links(tokens)
+    _mend_links(tokens, name.partition(".")[0])
     _frame_tables(tokens)
     # HTML in a document is shown as text, as `_markdown` is set up.
     body = Markup(_markdown().renderer.render(tokens, _markdown().options, {}))  # noqa: S704
@@ -145,14 +145,14 @@ def _mark_headings(tokens: Sequence[Token]) -> list[Heading]:
     return found
 
 
-def _mend_links(tokens: Sequence[Token]) -> None:
+def _mend_links(tokens: Sequence[Token], page: str) -> None:
     """Lead to the pages here; what is in the repository only loses its link, not its text."""
     for token in tokens:
         stack: list[Token] = []
         for child in token.children or ():
             if child.type == "link_open":
                 stack.append(child)
-                target = _target(str(child.attrGet("href") or ""))
+                target = _target(str(child.attrGet("href") or ""), page)
                 if target is None:
                     child.tag, child.attrs = "span", {}
                 else:
@@ -161,7 +161,7 @@ def _mend_links(tokens: Sequence[Token]) -> None:
                 child.tag = stack.pop().tag
 
 
-def _target(link: str) -> str | None:
+def _target(link: str, page: str) -> str | None:
     path, _, fragment = link.partition("#")
     if _OUTSIDE.match(link) or not path:
         return link
@@ -169,9 +169,9 @@ def _target(link: str) -> str | None:
     if name not in names():
         return None
     name, _, language = name.partition(".")
-    page = "/docs" if name == _INDEX else f"/docs/{name}"
-    query = f"?lang={language}" if language else ""
-    return f"{page}{query}" + (f"#{fragment}" if fragment else "")
+    if name == page:
+        return f"?lang={language or 'en'}"
+    return ("/docs" if name == _INDEX else f"/docs/{name}") + (f"#{fragment}" if fragment else "")
 
 
 def _frame_tables(tokens: list[Token]) -> None:
