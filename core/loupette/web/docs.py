@@ -169,7 +169,7 @@ def _target(link: str, page: str) -> str | None:
     if name not in names():
         return None
     name, _, language = name.partition(".")
-    if name == page:
+    if name == page and not fragment:  # itself, in the other language
         return f"?lang={language or 'en'}"
     return ("/docs" if name == _INDEX else f"/docs/{name}") + (f"#{fragment}" if fragment else "")
 
