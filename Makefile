@@ -7,13 +7,16 @@ PACKAGES := -e . -e plugins/slider -e plugins/arith -e plugins/alnum
 PAGES := README.md docs/*.md plugins/*/README.md
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 
-.PHONY: run test lint audit format docs bench-accuracy bench-peers bench-batches assets sheets train-alnum train-arith wheels test-wheels clean
+.PHONY: run test test-api lint audit format docs bench-accuracy cards bench-peers bench-batches assets sheets train-alnum train-arith wheels test-wheels clean
 
 run: .venv/served  ## serve on 127.0.0.1:8000; the first start prints a demo key
 	$(BIN)/loupette serve --demo
 
 test: .venv/developed  ## all tests
 	$(BIN)/python -m pytest
+
+test-api: .venv/developed  ## /openapi.json against a running server, EXAMPLES=200 for each operation
+	$(BIN)/python -m pytest tests/web/test_openapi.py --api-examples $(or $(EXAMPLES),200)
 
 lint: .venv/developed  ## style, types, generated parts of the docs
 	$(BIN)/ruff check
@@ -37,6 +40,9 @@ docs: .venv/developed  ## write the generated parts of the docs anew
 
 bench-accuracy: .venv/developed  ## DATA=folder [CHARSET=1] [JSON=file]: labelled images over HTTP
 	$(BIN)/python bench/accuracy.py $(DATA) $(if $(CHARSET),--charset) $(if $(JSON),--json $(JSON))
+
+cards: .venv/developed  ## what bench/accuracy.json says, into the plugins' cards, for /types
+	$(BIN)/python bench/cards.py
 
 # ddddocr brings opencv-python-headless; captcha-recognizer's opencv-python would write over its files.
 bench-peers: PEERS_PIP := build/peers/bin/python -m pip install --quiet --disable-pip-version-check
