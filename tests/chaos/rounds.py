@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chaos.arena import Arena
@@ -44,11 +44,14 @@ class Row:
 def play(arena: Arena, count: int, *, seed: int, within_s: float) -> Iterator[Row]:
     """Play rounds; every fault comes once before any comes again."""
     deck: list[str] = []
+    seen: set[str] = set()  # what is wrong in the ledger stays; it is one breach of one round
     for number in range(count):
         rng = random.Random(f"{seed}-{number}")
         if not deck:
             deck = rng.sample(list(FAULTS), len(FAULTS))
-        yield _play_one(arena, deck.pop(), rng, name=f"{seed}-{number}", within_s=within_s)
+        row = _play_one(arena, deck.pop(), rng, name=f"{seed}-{number}", within_s=within_s)
+        yield replace(row, breaches=[breach for breach in row.breaches if breach not in seen])
+        seen.update(row.breaches)
 
 
 def _play_one(arena: Arena, fault: str, rng: random.Random, *, name: str, within_s: float) -> Row:
