@@ -21,7 +21,7 @@ from urllib.request import urlopen
 
 from chaos.curves import draw_curves
 from chaos.fuzz import rich_key
-from chaos.memory import FLAT, growth, memory_mib
+from chaos.memory import FLAT, database_mib, growth, resident_mib, workers_mib
 from chaos.wire import Wire, request
 from loupette.settings import Settings
 from loupette.store.database import Database
@@ -42,6 +42,7 @@ class Sample:
     p50_ms: float
     p99_ms: float
     server_mib: float
+    database_mib: float
     workers_mib: float
     open_holds: int
 
@@ -60,18 +61,18 @@ class Run:
         self.statuses[status] += 1
         self._latencies_ms.append(ms)
 
-    def sample(self, server: Server, seconds: float) -> None:
+    def sample(self, server: Server, database: Path, seconds: float) -> None:
         """Look at the server, and begin to collect anew."""
         taken, self._latencies_ms = sorted(self._latencies_ms) or [0.0], []
-        server_mib, workers_mib = memory_mib(server)
         self.samples.append(
             Sample(
                 round(seconds, 1),
                 len(taken),
                 round(statistics.median(taken), 1),
                 round(taken[int(len(taken) * 0.99)], 1),
-                round(server_mib, 1),
-                round(workers_mib, 1),
+                round(resident_mib(server.process.pid), 1),
+                round(database_mib(database), 1),
+                round(workers_mib(server), 1),
                 int(server.metric("loupette_open_holds")),
             )
         )
@@ -81,9 +82,11 @@ class Run:
         found = [f"{n} replies {status}" for status, n in self.statuses.items() if status >= 500]
         if self.unanswered:
             found.append(f"{self.unanswered} requests without a reply")
-        for name in ("server_mib", "workers_mib"):
-            if (grown := growth([getattr(sample, name) for sample in self.samples])) > FLAT:
-                found.append(f"{name} grew by {grown:.1%} from the second quarter to the last")
+        server = growth([sample.server_mib - sample.database_mib for sample in self.samples])
+        workers = growth([sample.workers_mib for sample in self.samples])
+        for name, grown in {"server, less its database": server, "workers": workers}.items():
+            if grown > FLAT:
+                found.append(f"memory of the {name}: {grown:+.1%} from the second quarter on")
         return found
 
 
@@ -126,7 +129,14 @@ class Mix:
 
 
 async def soak(
-    server: Server, mix: Mix, *, seconds: float, rate: float, every_s: float, print_: bool = False
+    server: Server,
+    database: Path,
+    mix: Mix,
+    *,
+    seconds: float,
+    rate: float,
+    every_s: float,
+    print_: bool = False,
 ) -> Run:
     """Keep the load up, and sample."""
     run, begun_s = Run(), time.monotonic()
@@ -149,7 +159,7 @@ async def soak(
             callers.create_task(call())
         while (passed_s := time.monotonic() - begun_s) < seconds:
             await asyncio.sleep(min(every_s, seconds - passed_s))
-            await asyncio.to_thread(run.sample, server, time.monotonic() - begun_s)
+            await asyncio.to_thread(run.sample, server, database, time.monotonic() - begun_s)
             if print_:
                 print(*asdict(run.samples[-1]).values(), sep="\t", flush=True)
     return run
@@ -198,7 +208,15 @@ def main() -> None:
             print(*(field.name for field in fields(Sample)), sep="\t")
             seconds = arguments.minutes * 60
             run = asyncio.run(
-                soak(server, mix, seconds=seconds, rate=arguments.rate, every_s=5, print_=True)
+                soak(
+                    server,
+                    settings.database,
+                    mix,
+                    seconds=seconds,
+                    rate=arguments.rate,
+                    every_s=5,
+                    print_=True,
+                )
             )
         with Database.open(settings.database) as database:
             problems = verify(database).problems
