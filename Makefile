@@ -7,7 +7,7 @@ PACKAGES := -e . -e plugins/slider -e plugins/arith -e plugins/alnum
 PAGES := README.md docs/*.md plugins/*/README.md
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 
-.PHONY: run test test-api lint audit format docs bench-accuracy cards bench-peers bench-batches assets sheets train-alnum train-arith wheels test-wheels clean
+.PHONY: run test test-api lint audit format docs chaos fuzz soak bench-accuracy cards bench-peers bench-batches assets sheets train-alnum train-arith wheels test-wheels clean
 
 run: .venv/served  ## serve on 127.0.0.1:8000; the first start prints a demo key
 	$(BIN)/loupette serve --demo
@@ -37,6 +37,15 @@ format: .venv/developed
 
 docs: .venv/developed  ## write the generated parts of the docs anew
 	$(BIN)/cog -r $(PAGES)
+
+chaos: .venv/developed  ## [ROUNDS=200] [SEED=1]: a fault a round under load, then every promise checked
+	PYTHONPATH=tests $(BIN)/python -m chaos.rounds --rounds $(or $(ROUNDS),200) --seed $(or $(SEED),1)
+
+fuzz: .venv/developed  ## [BODIES=100000] [SEED=1]: hostile bodies over loopback
+	PYTHONPATH=tests $(BIN)/python -m chaos.fuzz --bodies $(or $(BODIES),100000) --seed $(or $(SEED),1)
+
+soak: .venv/developed  ## [MINUTES=30] [RATE=40]: ordinary load; memory and latency, curves into build/soak
+	PYTHONPATH=tests $(BIN)/python -m chaos.soak --minutes $(or $(MINUTES),30) --rate $(or $(RATE),40)
 
 bench-accuracy: .venv/developed  ## DATA=folder [CHARSET=1] [JSON=file]: labelled images over HTTP
 	$(BIN)/python bench/accuracy.py $(DATA) $(if $(CHARSET),--charset) $(if $(JSON),--json $(JSON))

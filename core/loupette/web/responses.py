@@ -22,6 +22,7 @@ from loupette.errors import (
     OperatorError,
     RateLimited,
     ReportRefused,
+    SlowBody,
     SolverError,
     Unauthenticated,
     Unsolvable,
@@ -151,7 +152,10 @@ def respond(
 
 
 def error_headers(error: LoupetteError) -> dict[str, str]:
-    """Headers that belong to an error: when to come again."""
+    """Headers that belong to an error: when to come again, or that the connection ends."""
+    if isinstance(error, SlowBody):
+        # The rest of the body would go on coming, and a next request be taken for it.
+        return {"Connection": "close"}
     if not isinstance(error, RateLimited):
         return {}
     headers = {"Retry-After": str(max(1, round(error.retry_after_s + 0.5)))}
