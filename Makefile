@@ -7,13 +7,16 @@ PACKAGES := -e . -e plugins/slider -e plugins/arith -e plugins/alnum
 PAGES := README.md docs/*.md plugins/*/README.md
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 
-.PHONY: run test lint audit format docs conformance bench-accuracy bench-peers assets sheets train-alnum train-arith wheels test-wheels clean
+.PHONY: run test test-api lint audit format docs conformance chaos fuzz soak bench-accuracy cards bench-peers bench-batches assets sheets train-alnum train-arith wheels test-wheels clean
 
 run: .venv/served  ## serve on 127.0.0.1:8000; the first start prints a demo key
 	$(BIN)/loupette serve --demo
 
 test: .venv/developed  ## all tests
 	$(BIN)/python -m pytest
+
+test-api: .venv/developed  ## /openapi.json against a running server, EXAMPLES=200 for each operation
+	$(BIN)/python -m pytest tests/web/test_openapi.py --api-examples $(or $(EXAMPLES),200)
 
 lint: .venv/developed  ## style, types, generated parts of the docs
 	$(BIN)/ruff check
@@ -39,8 +42,20 @@ conformance: .venv/developed  ## check the plugins with the kit, record their ti
 	for plugin in alnum arith slider; do \
 	  $(BIN)/loupette plugin check loupette-$$plugin --tier gold --write || exit 1; done
 
+chaos: .venv/developed  ## [ROUNDS=200] [SEED=1]: a fault a round under load, then every promise checked
+	PYTHONPATH=tests $(BIN)/python -m chaos.rounds --rounds $(or $(ROUNDS),200) --seed $(or $(SEED),1)
+
+fuzz: .venv/developed  ## [BODIES=100000] [SEED=1]: hostile bodies over loopback
+	PYTHONPATH=tests $(BIN)/python -m chaos.fuzz --bodies $(or $(BODIES),100000) --seed $(or $(SEED),1)
+
+soak: .venv/developed  ## [MINUTES=30] [RATE=40]: ordinary load; memory and latency, curves into build/soak
+	PYTHONPATH=tests $(BIN)/python -m chaos.soak --minutes $(or $(MINUTES),30) --rate $(or $(RATE),40)
+
 bench-accuracy: .venv/developed  ## DATA=folder [CHARSET=1] [JSON=file]: labelled images over HTTP
 	$(BIN)/python bench/accuracy.py $(DATA) $(if $(CHARSET),--charset) $(if $(JSON),--json $(JSON))
+
+cards: .venv/developed  ## what bench/accuracy.json says, into the plugins' cards, for /types
+	$(BIN)/python bench/cards.py
 
 # ddddocr brings opencv-python-headless; captcha-recognizer's opencv-python would write over its files.
 bench-peers: PEERS_PIP := build/peers/bin/python -m pip install --quiet --disable-pip-version-check
@@ -50,6 +65,9 @@ bench-peers: .venv/developed  ## DATA=folder [JSON=file]: beside ddddocr and cap
 	$(PEERS_PIP) --no-deps captcha-recognizer==1.0.2
 	$(BIN)/python bench/peers.py $(DATA) --peer build/peers/bin/python $(if $(JSON),--json $(JSON))
 	rm -rf build/peers
+
+bench-batches: .venv/developed  ## whether solve_batch would gain: 50200's model alone and in batches
+	$(BIN)/python bench/batches.py
 
 assets: .venv/developed  ## fonts and photos to draw training pictures with, into data/assets
 	$(BIN)/python plugins/alnum/training/fetch_assets.py

@@ -110,8 +110,10 @@ def test_each_says_why_and_the_other_types_go_on(settings: Settings, tmp_path: P
         status, reply = ask(server, key, GOOD_TYPE)  # the worker that hung was replaced
         assert (status, reply["data"]["result"]) == (200, "fine")
     lines = (tmp_path / "messages").read_text(encoding="utf-8").splitlines()
-    broken = {line for line in lines if f"type {ANSWERS_BADLY} is out of order" in line}
-    assert len(broken) == 1, "each worker that starts says the same"
+    assert any(
+        f"type {ANSWERS_BADLY} is out of order" in line and "solve gave dict, not Answer" in line
+        for line in lines
+    )
     for name, reason in NOT_LOADED.items():
         about = [line for line in lines if f"plugin {name} did not load" in line]
         assert len(about) == 1

@@ -14,10 +14,10 @@ from loupette.errors import (
     Unsolvable,
     UnsupportedOption,
 )
+from loupette.executor import Executor
 from loupette.frames import Read, Task
 from loupette.options import check_options, hold_to_options
 from loupette.plugin import Answer, Json
-from loupette.pool import WorkerPool
 from loupette.registry import Catalogue, ServedType
 from loupette.store import idempotency, keys, logs
 from loupette.store.audit import Audit, audit
@@ -98,7 +98,7 @@ class Engine:
         pool: started and closed by the caller.
     """
 
-    def __init__(self, catalogue: Catalogue, database: Database, pool: WorkerPool) -> None:
+    def __init__(self, catalogue: Catalogue, database: Database, pool: Executor) -> None:
         self.catalogue = catalogue
         self.database = database
         self.pool = pool

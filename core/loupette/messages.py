@@ -58,6 +58,8 @@ def set_up_messages(form: LogFormat, *, stream: TextIO | None = None) -> None:
     """
     if Settings.from_environment().trace_plugins:
         logging.getLogger(PLUGINS).setLevel(logging.DEBUG)
+    # It has a line for every broken form; who sends those without end would fill the disk.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     if form == "text":
         logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(name)s: %(message)s")
         logging.getLogger(REQUESTS).setLevel(logging.WARNING)

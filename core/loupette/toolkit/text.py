@@ -89,8 +89,9 @@ def _spell(alphabet: Alphabet, charset: str | None, case: str) -> Mapping[str, s
 class TextSolver:
     """Reads one line of text, in the options that the caller sets, or refuses.
 
-    It has no ``solve_batch``: in batches of 8 or 16 a picture takes such a model no less CPU than
-    alone (int8 weights on LiteRT, one thread), and changing the size of the batch costs more.
+    It has no ``solve_batch``: batches save a tenth of the model's CPU, which is a twentieth of an
+    answer's (int8 weights on LiteRT, one thread; ``make bench-batches``), and each of a batch
+    waits for the last.
 
     Args:
         recognizer: usually a `loupette.toolkit.ctc.CtcRecognizer`.
