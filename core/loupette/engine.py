@@ -85,8 +85,8 @@ class Outcome:
     ended_s: int = field(default_factory=lambda: int(time.time()))
 
 
-Render: TypeAlias = Callable[[Outcome], tuple[int, bytes]]
-"""Makes the reply to an outcome: its code, and the body that is stored for an Idempotency-Key."""
+Render: TypeAlias = Callable[[Outcome], bytes]
+"""Makes the body of the reply to an outcome, to be stored for an Idempotency-Key."""
 
 
 class Engine:
@@ -153,6 +153,7 @@ class Engine:
         posted: Posted,
         *,
         gone: asyncio.Future[None],
+        code: int,
         render: Render,
     ) -> Outcome:
         """Answer one call, and charge for it.
@@ -163,6 +164,7 @@ class Engine:
             gone: done when the caller has hung up. Before an answer exists that ends the call,
                 free of charge; after it the charge is carried through, and the answer can be
                 fetched by log ID or Idempotency-Key.
+            code: of the reply to an answer.
             render: makes the reply that is stored for the Idempotency-Key.
 
         Raises:
@@ -178,7 +180,7 @@ class Engine:
             read = await _unless_gone(self.pool.solve(task, deadline_s=served.deadline_s), gone)
             answer = Answer(read.result, read.confidence, _full_detail(read, served))
             hold_to_options(answer, options, spec=served.spec, min_confidence=served.min_confidence)
-            return await self._settle(call, served, hold, answer, render)
+            return await self._settle(call, served, hold, answer, code=code, render=render)
         finally:
             self._ledger.release(hold)
 
@@ -188,6 +190,8 @@ class Engine:
         served: ServedType,
         hold: Hold,
         answer: Answer,
+        *,
+        code: int,
         render: Render,
     ) -> Outcome:
         outcome = Outcome(
@@ -200,9 +204,8 @@ class Engine:
         )
 
         def reply(balance_micros: int) -> bytes:
-            return render(replace(outcome, balance_micros=balance_micros))[1]
+            return render(replace(outcome, balance_micros=balance_micros))
 
-        code, _ = render(outcome)
         entry = _entry(call, outcome, code=code, type_id=served.spec.type_id)
         settled = self._ledger.settle(hold, entry, _to_store(call, code, reply))
         balance_micros = (await asyncio.wrap_future(settled)).balance_micros
@@ -214,6 +217,7 @@ class Engine:
         error: LoupetteError,
         *,
         type_id: int | None,
+        code: int,
         render: Render,
     ) -> Outcome:
         """Log a call that was not answered; it costs nothing.
@@ -222,14 +226,14 @@ class Engine:
             call: from `begin`.
             error: why.
             type_id: what was asked for, where that is known.
+            code: of the reply.
             render: makes the reply that is stored for the Idempotency-Key.
         """
         outcome = Outcome(call.log_id, 0, call.elapsed_ms(), error=error)
 
         def reply(balance_micros: int) -> bytes:
-            return render(replace(outcome, balance_micros=balance_micros))[1]
+            return render(replace(outcome, balance_micros=balance_micros))
 
-        code, _ = render(outcome)
         # Only what the solver made of the image is final; a retry after anything else may succeed.
         stored = _to_store(call, code, reply) if isinstance(error, Unsolvable) else None
         entry = _entry(call, outcome, code=code, type_id=type_id)
