@@ -170,6 +170,12 @@ def get(reader: sqlite3.Connection, account_id: int, log_id: int) -> LogRecord |
     return None if row is None else _from_row(row)
 
 
+def find(reader: sqlite3.Connection, log_id: int) -> LogRecord | None:
+    """The operator's view of one entry, whosever it is."""
+    row = reader.execute(_SELECT + "WHERE l.id = ?", (log_id,)).fetchone()
+    return None if row is None else _from_row(row)
+
+
 def query(
     reader: sqlite3.Connection,
     account_id: int | None,

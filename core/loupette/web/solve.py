@@ -101,11 +101,13 @@ async def _answer(
 ) -> Response:
     progress.type_id = type_id_in(fields)
     posted = posted_in(fields)
-    call = progress.call = replace(call, idempotency=_idempotency(request, posted))
+    if (idempotency := _idempotency(request, posted)) is not None:
+        call = progress.call = replace(call, idempotency=idempotency)
     async with service.engine.once(call) as stored:
         if stored is not None:
             progress.end("replayed", code=stored.status)
             return _respond(service, progress, (stored.status, stored.reply), _REPLAYED)
+        call = progress.call = await service.engine.keep_images(call, posted)
         try:
             outcome = await _solve_unless_gone(request, service, call, posted)
         except LoupetteError as error:  # here, as a duplicate that waits must find it stored
