@@ -135,8 +135,9 @@ def test_images_over_their_days_are_deleted(
     for file in tmp_path.glob("*.images/*/*"):
         os.utime(file, (two_days_ago_s, two_days_ago_s))
     with serve(make_settings, tmp_path, images) as desk:
+        app: Any = desk.client.app
         assert desk.client.portal
-        desk.client.portal.call(desk.client.app.state.service.engine.purge)  # type: ignore[attr-defined]
+        desk.client.portal.call(app.state.service.engine.purge)
         assert desk.kept(log_id) == (digest(WHITE), [WHITE] if is_kept else [])
 
 
