@@ -7,13 +7,16 @@ PACKAGES := -e . -e plugins/slider -e plugins/arith -e plugins/alnum
 PAGES := README.md docs/*.md plugins/*/README.md
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 
-.PHONY: run test lint audit format docs bench-accuracy bench-peers bench-load bench-logs assets sheets train-alnum train-arith wheels test-wheels clean
+.PHONY: run test test-api lint audit format docs chaos fuzz soak bench-accuracy cards bench-peers bench-load bench-logs bench-batches assets sheets train-alnum train-arith wheels test-wheels clean
 
 run: .venv/served  ## serve on 127.0.0.1:8000; the first start prints a demo key
 	$(BIN)/loupette serve --demo
 
 test: .venv/developed  ## all tests
 	$(BIN)/python -m pytest
+
+test-api: .venv/developed  ## /openapi.json against a running server, EXAMPLES=200 for each operation
+	$(BIN)/python -m pytest tests/web/test_openapi.py --api-examples $(or $(EXAMPLES),200)
 
 lint: .venv/developed  ## style, types, generated parts of the docs
 	$(BIN)/ruff check
@@ -35,8 +38,20 @@ format: .venv/developed
 docs: .venv/developed  ## write the generated parts of the docs anew
 	$(BIN)/cog -r $(PAGES)
 
+chaos: .venv/developed  ## [ROUNDS=200] [SEED=1]: a fault a round under load, then every promise checked
+	PYTHONPATH=tests $(BIN)/python -m chaos.rounds --rounds $(or $(ROUNDS),200) --seed $(or $(SEED),1)
+
+fuzz: .venv/developed  ## [BODIES=100000] [SEED=1]: hostile bodies over loopback
+	PYTHONPATH=tests $(BIN)/python -m chaos.fuzz --bodies $(or $(BODIES),100000) --seed $(or $(SEED),1)
+
+soak: .venv/developed  ## [MINUTES=30] [RATE=40]: ordinary load; memory and latency, curves into build/soak
+	PYTHONPATH=tests $(BIN)/python -m chaos.soak --minutes $(or $(MINUTES),30) --rate $(or $(RATE),40)
+
 bench-accuracy: .venv/developed  ## DATA=folder [CHARSET=1] [JSON=file]: labelled images over HTTP
 	$(BIN)/python bench/accuracy.py $(DATA) $(if $(CHARSET),--charset) $(if $(JSON),--json $(JSON))
+
+cards: .venv/developed  ## what bench/accuracy.json says, into the plugins' cards, for /types
+	$(BIN)/python bench/cards.py
 
 # ddddocr brings opencv-python-headless; captcha-recognizer's opencv-python would write over its files.
 bench-peers: PEERS_PIP := build/peers/bin/python -m pip install --quiet --disable-pip-version-check
@@ -58,6 +73,9 @@ bench-load: .venv/developed  ## [WORKERS=n] [SECONDS=5] [JSON=file]: requests a 
 bench-logs: .venv/developed  ## [ROWS=10000000] [FOLDER=folder] [JSON=file]: with a long log
 	$(BIN)/python bench/logs.py $(if $(ROWS),--rows $(ROWS)) $(if $(FOLDER),--folder $(FOLDER)) \
 	  $(if $(JSON),--json $(JSON))
+
+bench-batches: .venv/developed  ## whether solve_batch would gain: 50200's model alone and in batches
+	$(BIN)/python bench/batches.py
 
 assets: .venv/developed  ## fonts and photos to draw training pictures with, into data/assets
 	$(BIN)/python plugins/alnum/training/fetch_assets.py

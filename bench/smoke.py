@@ -39,10 +39,20 @@ def main() -> None:
             assert {10200, 50100, 50200} <= {entry["type"] for entry in types}, types
             for entry in types:
                 _check(url, key, entry)
+            _check_pages(url, types)
         finally:
             server.terminate()
             assert server.wait(timeout=30) == 0, "the server did not stop cleanly"
         print(_run(folder, "ledger", "verify").strip())
+
+
+def _check_pages(url: str, types: list[dict[str, object]]) -> None:
+    """The pages' own files, the documents and the plugins' cards came along in the wheels."""
+    assert all(entry["accuracy"] for entry in types), types
+    for path in ("/types", "/docs/quickstart", "/docs/reference", "/static/loupette.css"):
+        request = urllib.request.Request(url + path, headers={"Accept": "text/html"})
+        with urllib.request.urlopen(request) as reply:
+            assert len(reply.read()) > 1000, path
 
 
 def _check(url: str, key: str, entry: dict[str, object]) -> None:

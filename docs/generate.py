@@ -8,7 +8,7 @@ import textwrap
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, Field, fields
 from decimal import Decimal
 from functools import cached_property
@@ -34,13 +34,15 @@ from loupette.metrics import LedgerCheck, Metrics
 from loupette.money import to_micros
 from loupette.options import MIN_CONFIDENCE
 from loupette.plugin import TEXT_OPTIONS, Option, hookspecs
-from loupette.registry import Catalogue, ServedType, build_catalogue
+from loupette.registry import ServedType, build_catalogue
 from loupette.settings import PREFIX, Settings
 from loupette.store.database import Database
 from loupette.store.keys import create_key
 from loupette.store.ledger import topup
 from loupette.web.app import create_app
-from loupette.web.responses import CODES
+from loupette.web.docs import anchor
+from loupette.web.responses import REASONS, code_and_msg
+from loupette.web.samples import read_sample
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTED = {10200: "通用滑块", 50100: "计算题", 50200: "通用数英"}
@@ -156,6 +158,12 @@ EXAMPLE = ROOT / "docs" / "example-reply.json"
 def example_reply() -> str:
     """That reply."""
     return f"```json\n{EXAMPLE.read_text(encoding='utf-8')}```\n"
+
+
+def sample(language: str) -> str:
+    """A sample that the documents share with the catalogue's pages."""
+    fence = {"curl": "bash"}.get(language, language)
+    return f"```{fence}\n{read_sample(language)}```\n"
 
 
 def capture_reply(type_id: int) -> None:
@@ -440,38 +448,16 @@ def error_classes() -> list[type[LoupetteError]]:
     ]
 
 
-_SET_BY_INIT: Mapping[type[LoupetteError], str] = {
-    errors.LowConfidence: "low_confidence",
-    errors.OptionsBroken: "options_broken",
-}
-
-
-def caller_reasons() -> dict[str, type[LoupetteError]]:
-    """Every reason that can reach a caller, with its class."""
-    reasons = {
-        kind: _SET_BY_INIT.get(kind, kind.reason)
-        for kind in error_classes()
-        if ("reason" in vars(kind) or kind in _SET_BY_INIT)
-        and kind is not LoupetteError
-        and not issubclass(kind, OperatorError)
-    }
-    return {reason: kind for kind, reason in reasons.items()}
-
-
 def errors_table() -> str:
     """Reason, code, Chinese, meaning and mend, by code; what only an operator sees is left out."""
-    by_code = sorted(caller_reasons().items(), key=lambda item: _code_and_msg(item[1])[0])
+    by_code = sorted(REASONS.items(), key=lambda item: code_and_msg(item[1])[0])
     return table(
         ("code", "msg", "reason", "中文", "meaning", "what to do"),
         (
-            (*_code_and_msg(kind), _code(reason), kind.zh, _first_line(kind), MENDS[reason])
+            (*code_and_msg(kind), _code(reason), kind.zh, _first_line(kind), MENDS[reason])
             for reason, kind in by_code
         ),
     )
-
-
-def _code_and_msg(kind: type[LoupetteError]) -> tuple[int, str]:
-    return next(CODES[parent] for parent in kind.__mro__ if parent in CODES)
 
 
 def operator_errors() -> str:
@@ -509,11 +495,6 @@ def _plain(path: str) -> str:
     return path.replace(":int", "")
 
 
-def anchor(heading: str) -> str:
-    """The fragment that Git hosts give a heading made of one path."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-
-
 def _route_line(route: Route) -> str:
     line = _first_line(route.endpoint)
     return re.sub(r"^(GET|POST) [^ :]+?(\.php)?[:.]\s*|^/\w+: ", "", line + ":").rstrip(": ")
@@ -544,8 +525,11 @@ def _default(field: Field[Any]) -> str:
 
 def metric_families() -> list[Metric]:
     """The metrics of a server that counted one request and has one worker; not its process's."""
-    pool = SimpleNamespace(waiting=0, restarts=Counter(died=1), resident_bytes=lambda: {0: 1})
-    engine: Any = SimpleNamespace(catalogue=Catalogue({}), pool=pool, open_holds=0)
+    pool = SimpleNamespace(
+        waiting=0, restarts=Counter(died=1), resident_bytes=lambda: {0: 1}, failures={}
+    )
+    catalogue: Any = SimpleNamespace(types={50200: None})
+    engine: Any = SimpleNamespace(catalogue=catalogue, pool=pool, open_holds=0)
     metrics = Metrics(engine, in_flight=lambda: 1)
     metrics.count(None, "ok", seconds=0.1)
     metrics.ledger_check = LedgerCheck(0, ended_s=0, took_s=0)

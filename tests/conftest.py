@@ -28,6 +28,12 @@ REGISTRY = "\n".join(
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--api-examples", type=int, default=5, help="requests for each operation of /openapi.json"
+    )
+
+
 @pytest.fixture(scope="session")
 def make_settings() -> Callable[..., Settings]:
     def make(folder: Path, registry: str = REGISTRY, **changes: object) -> Settings:

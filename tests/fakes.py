@@ -12,6 +12,7 @@ from loupette.plugin import (
     TEXT_OPTIONS,
     Answer,
     Challenge,
+    Json,
     Option,
     SolverSpec,
     Unsolvable,
@@ -19,6 +20,21 @@ from loupette.plugin import (
 )
 
 ECHO, SLOW, DIES, REFUSES, RAISES, WRONG, UNSURE, CLOSED = range(60001, 60009)
+
+
+CARD: dict[str, Json] = {
+    "sha256": "0" * 64,
+    "date": "2026-01-02",
+    "measured": {
+        "right": 0.9,
+        "interval": [0.8256, 0.9448],
+        "n": 100,
+        "refused": 0.1,
+        "median_ms": 12.3,
+        "date": "2026-01-02",
+        "command": "make measure",
+    },
+}
 
 
 def draw_png(width: int = 40, height: int = 20, colour: str = "white") -> bytes:
@@ -109,6 +125,7 @@ def _spec(type_id: int) -> SolverSpec:
         sample_answer=answer,
         options=(*TEXT_OPTIONS, Option("width", "integer", "宽度", "width", minimum=1, maximum=9)),
         second_image="optional" if type_id == ECHO else "no",
+        card=(lambda: CARD) if type_id == ECHO else None,
     )
 
 

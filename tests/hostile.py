@@ -1,9 +1,11 @@
 """A second fake plugin: what breaks in ways that only the worker or the pool can see."""
 
 import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -29,7 +31,19 @@ from loupette.plugin import Answer, Challenge, Option, Solver, SolverSpec, Unsol
     GARBLES_IN_LOAD,
     DIES_IN_SECOND_LOAD,
     PRINTS,
-) = range(60101, 60118)
+    BATCHES,
+    BREAKS_BATCHES,
+    LEAKS,
+    MENDED,
+    HANGS,
+    MEETS,
+    WAITS,
+) = range(60101, 60125)
+
+HOLD = threading.Event()
+"""Until it is set, HANGS hangs; for tests with threads, where it can be set."""
+MEETING = threading.Barrier(2)
+"""Where two threads of MEETS meet."""
 
 
 def _is_sample(challenge: Challenge) -> bool:
@@ -61,7 +75,7 @@ def _say_ok(challenge: Challenge) -> Answer:
 
 
 def _echo_number(challenge: Challenge) -> Answer:
-    return Answer(str(challenge.options.get("number", "none")), 0.9)
+    return Answer(str(challenge.options.get("number", "x")), 0.9)
 
 
 def _die_once(challenge: Challenge) -> Answer:
@@ -69,7 +83,7 @@ def _die_once(challenge: Challenge) -> Answer:
     if flag and not Path(str(flag)).exists():
         Path(str(flag)).write_text(str(os.getpid()))
         os._exit(11)
-    return Answer("risen", 0.9, {"pid": os.getpid()})
+    return Answer("x", 0.9, {"pid": os.getpid()})
 
 
 def _garble(challenge: Challenge) -> Answer:
@@ -91,6 +105,84 @@ def _see(challenge: Challenge) -> Answer:
 def _print(challenge: Challenge) -> Answer:
     os.write(2, b"words of a library\n")
     return Answer("x", 0.9)
+
+
+class Batches:
+    """Tells how many it was asked at once; the option ``do`` says what else happens."""
+
+    def solve(self, challenge: Challenge) -> Answer:
+        (answer,) = self.solve_batch([challenge])
+        if isinstance(answer, Unsolvable):
+            raise answer
+        return answer
+
+    def solve_batch(self, challenges: Sequence[Challenge]) -> Sequence[Answer | Unsolvable]:
+        for challenge in challenges:
+            _misbehave(challenge)
+        return [self._read(challenge, len(challenges)) for challenge in challenges]
+
+    def _read(self, challenge: Challenge, size: int) -> Answer | Unsolvable:
+        if challenge.options.get("do") == "refuse":
+            return Unsolvable("blank", "as it was told")
+        text = str(challenge.options.get("number", "x"))
+        return Answer(text, 0.9, {"size": size, "pid": os.getpid()})
+
+
+def _misbehave(challenge: Challenge) -> None:
+    match challenge.options.get("do"):
+        case "segfault":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "hang":
+            time.sleep(600)
+        case "raise":
+            raise ZeroDivisionError("as it was told")
+
+
+class BreaksBatches(Batches):
+    """Reads one, and gives too few answers to several."""
+
+    def solve(self, challenge: Challenge) -> Answer:
+        return Answer(str(challenge.options.get("number", "x")), 0.9)
+
+    def solve_batch(self, challenges: Sequence[Challenge]) -> Sequence[Answer | Unsolvable]:
+        return []
+
+
+_leaked: list[bytes] = []
+
+
+def _leak(challenge: Challenge) -> Answer:
+    _leaked.append(b"x" * int(challenge.options.get("number", 0)))
+    return Answer("x", 0.9, {"pid": os.getpid()})
+
+
+def _wait(challenge: Challenge) -> Answer:
+    if flag := challenge.options.get("flag"):
+        Path(str(flag)).with_suffix(".seen").touch()
+        while not Path(str(flag)).exists():
+            time.sleep(0.01)  # a poll; the deadline decides
+    return Answer("x", 0.9, {"pid": os.getpid()})
+
+
+def _hang(challenge: Challenge) -> Answer:
+    if not _is_sample(challenge):
+        HOLD.wait(60)
+    return Answer("x", 0.9)
+
+
+class Meets:
+    """Answers once two threads are here, each with a solver of its own."""
+
+    def solve(self, challenge: Challenge) -> Answer:
+        if not _is_sample(challenge):
+            MEETING.wait(60)
+        return Answer("x", 0.9, {"solver": id(self), "thread": threading.get_ident()})
+
+
+def _load_when_mended() -> Solver:
+    if not Path(os.environ["HOSTILE_MENDED"]).exists():
+        os._exit(12)
+    return Fake(_see)
 
 
 def _raise_in_sample() -> bytes:
@@ -136,6 +228,9 @@ _SOLVERS = {
     EXITS: _exit,
     TRANSPARENT: _see,
     PRINTS: _print,
+    LEAKS: _leak,
+    HANGS: _hang,
+    WAITS: _wait,
 }
 
 
@@ -143,6 +238,8 @@ def _spec(
     type_id: int,
     load: Callable[[], Solver],
     sample: Callable[[], bytes] = draw_png,
+    *,
+    batch: bool = False,
 ) -> SolverSpec:
     return SolverSpec(
         type_id=type_id,
@@ -153,6 +250,7 @@ def _spec(
         sample=sample,
         sample_answer="x",
         options=(Option("number", "integer", "数", "any integer"),),
+        batch=batch,
     )
 
 
@@ -169,5 +267,9 @@ def loupette_solvers() -> list[SolverSpec]:
         _spec(HANGS_IN_LOAD, _hang_in_load),
         _spec(GARBLES_IN_LOAD, _garble_in_load),
         _spec(DIES_IN_SECOND_LOAD, _die_in_second_load),
+        _spec(BATCHES, Batches, batch=True),
+        _spec(BREAKS_BATCHES, BreaksBatches, batch=True),
+        _spec(MENDED, _load_when_mended),
+        _spec(MEETS, Meets),
         *(_spec(type_id, _loader(solve)) for type_id, solve in _SOLVERS.items()),
     ]

@@ -148,6 +148,17 @@ def test_the_plugin_api_knows_only_the_errors() -> None:
     assert found == []
 
 
+def test_images_are_decoded_where_solvers_are_and_solvers_are_in_workers_only() -> None:
+    """Never on the event loop: a stranger's image may take long, or end the process."""
+
+    def takers(name: str) -> set[str]:
+        return {str(p.relative_to(CORE)) for p in engine_sources() if name in {*imports(p)}}
+
+    assert takers("loupette.decoding.decode_picture") == {"solving.py"}
+    workers = {"worker.py", "threads.py"}
+    assert takers("loupette.solving.Solvers") == {*workers, "trial.py", "cli/solve.py"}
+
+
 def test_sql_is_written_in_the_store_only() -> None:
     sql = re.compile(
         r"\b(SELECT\s.+\sFROM|INSERT\s+INTO|DELETE\s+FROM|UPDATE\s+\w+\s+SET|PRAGMA)\b", re.DOTALL

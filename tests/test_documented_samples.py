@@ -1,6 +1,7 @@
 """The samples of the documents, run as they stand but for host, key, image, type and log ID."""
 
 import base64
+import html
 import json
 import re
 import shutil
@@ -13,11 +14,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
 from loupette.settings import Settings
+from loupette.web.samples import LANGUAGES
 from serving import parse, serve
 
 pytestmark = pytest.mark.slow
@@ -137,7 +139,7 @@ needs_curl = needs("curl", "bash")
 
 @needs_curl
 def test_documented_curl_prints_the_answer(server: Documented, run_sample: Run) -> None:
-    reply = json.loads(run_sample(the("docs/http-api.md", "bash", "captchaapi.com"), "bash", "-c"))
+    reply = json.loads(run_sample(the("docs/http-api.md", "bash", "-X POST"), "bash", "-c"))
     assert (reply["code"], reply["msg"]) == (200, "识别成功")
     assert reply["data"]["result"] == server.answer
 
@@ -159,9 +161,34 @@ def test_documented_javascript_prints_the_answer(server: Documented, run_sample:
     assert printed == f"识别结果: {server.answer}\n"
 
 
+RUN_BY = {
+    "curl": ["bash", "-c"],
+    "python": [sys.executable, "-c"],
+    "php": ["php", "-r"],
+    "javascript": ["node", "-e"],
+}
+
+
+@pytest.mark.parametrize(
+    "language", [pytest.param(name, marks=needs(*RUN_BY[name][:1])) for name in LANGUAGES]
+)
+def test_sample_on_a_types_page_runs_with_nothing_but_the_key_put_in(
+    server: Documented, run_sample: Run, language: str
+) -> None:
+    request = Request(f"{server.url}/types/{ALNUM}", headers={"Accept": "text/html"})
+    with urlopen(request, timeout=30) as reply:
+        page = reply.read().decode()
+    pattern = rf'<code data-language="{language}">(.*?)</code>'
+    (shown,) = re.findall(pattern, page, re.DOTALL)
+    code = html.unescape(re.sub(r"<[^>]+>", "", shown))
+    assert server.url in code
+    printed = run_sample(code.removeprefix("<?php").removesuffix("?>"), *RUN_BY[language])
+    assert server.answer in printed
+
+
 CURLS = [
     pytest.param(code, id=f"{page}-{index}")
-    for page in ("README.md", "docs/http-api.md", "docs/quickstart.md")
+    for page in ("README.md", "docs/http-api.md", "docs/quickstart.md", "docs/quickstart.zh.md")
     for index, code in enumerate(blocks(page, "bash"))
     if "curl" in code
 ]
@@ -174,6 +201,8 @@ def test_curl_of_the_documents_works_as_written(code: str, run_sample: Run, tmp_
     printed = run_sample(code, "bash", "-c", log_id=solved["data"]["log_id"])
     if "-o captcha.png" in code:
         assert (tmp_path / "captcha.png").read_bytes().startswith(b"\x89PNG")
+    elif "/openapi.json" in code:
+        assert json.loads(printed)["openapi"] == "3.1.0"
     elif "/metrics" in code:
         assert "loupette_requests_total{" in printed
     else:

@@ -27,6 +27,7 @@ from loupette.errors import (
 from loupette.frames import Task
 from loupette.manager import load_plugins
 from loupette.pool import WorkerPool
+from loupette.processes import Processes
 from loupette.registry import build_catalogue
 from loupette.store import logs
 from loupette.store.audit import Audit
@@ -82,7 +83,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     path = folder / "test.db"
 
     async def start(database: Database) -> Engine:
-        pool = WorkerPool(1, type_ids=list(catalogue.types), modules=("fakes",))
+        pool = WorkerPool(1, Processes(["fakes"]), type_ids=list(catalogue.types))
         pool.start()
         return Engine(catalogue, database, pool)
 

@@ -14,18 +14,24 @@ from loupette.engine import Engine
 from loupette.manager import load_plugins
 from loupette.metrics import LedgerCheck, Metrics
 from loupette.pool import WorkerPool
+from loupette.processes import Processes
 from loupette.registry import build_catalogue
 from loupette.store.database import Database
 from loupette.store.keys import create_key
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """An engine whose pool has not been started."""
+def pool() -> WorkerPool:
+    """Of two workers, not started."""
+    return WorkerPool(2, Processes(), type_ids=list(range(fakes.ECHO, fakes.CLOSED + 1)))
+
+
+@pytest.fixture
+def engine(tmp_path: Path, pool: WorkerPool) -> Iterator[Engine]:
     (tmp_path / "registry.toml").write_text(REGISTRY, encoding="utf-8")
     catalogue = build_catalogue(load_plugins(["fakes"]).loaded, tmp_path / "registry.toml")
     with Database.open(tmp_path / "test.db") as database:
-        yield Engine(catalogue, database, WorkerPool(2, type_ids=list(catalogue.types)))
+        yield Engine(catalogue, database, pool)
 
 
 @pytest.fixture
@@ -91,8 +97,10 @@ def test_reasons_that_plugins_make_up_share_one_label_value(metrics: Metrics) ->
     assert outcomes == {"ok", "unsolvable", "low_confidence"}
 
 
-def test_what_is_held_in_flight_and_waiting_is_looked_at(metrics: Metrics, engine: Engine) -> None:
-    engine.pool.waiting = 3
+def test_what_is_held_in_flight_and_waiting_is_looked_at(
+    metrics: Metrics, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WorkerPool, "waiting", 3)
     account_id = create_key(engine.database, "acme", now_ms=0).record.account_id
     hold = engine._ledger.hold(account_id, 0)
     assert read(metrics, "loupette_in_flight") == 7
@@ -102,10 +110,10 @@ def test_what_is_held_in_flight_and_waiting_is_looked_at(metrics: Metrics, engin
     assert read(metrics, "loupette_open_holds") == 0
 
 
-def test_restarts_are_told_by_reason_from_the_first_on(metrics: Metrics, engine: Engine) -> None:
-    reasons = {"start", "load", "deadline", "died"}
+def test_restarts_are_told_by_reason_from_the_first_on(metrics: Metrics, pool: WorkerPool) -> None:
+    reasons = {"start", "load", "deadline", "died", "recycled"}
     assert label_values(metrics, "loupette_worker_restarts_total", "reason") == reasons
-    engine.pool.restarts["deadline"] += 1
+    pool.restarts["deadline"] += 1
     assert read(metrics, "loupette_worker_restarts_total", reason="deadline") == 1
     assert read(metrics, "loupette_worker_restarts_total", reason="died") == 0
 
@@ -123,6 +131,12 @@ def test_memory_is_told_by_a_workers_place_not_by_its_process(
         await engine.pool.close()
 
     asyncio.run(scenario())
+
+
+def test_a_type_out_of_order_is_told(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(WorkerPool, "failures", {fakes.DIES: "it dies"})
+    assert read(metrics, "loupette_type_up", type=str(fakes.DIES)) == 0
+    assert read(metrics, "loupette_type_up", type=str(fakes.ECHO)) == 1
 
 
 def test_the_ledger_is_told_once_it_was_checked(metrics: Metrics) -> None:

@@ -7,7 +7,7 @@ import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -21,40 +21,17 @@ from loupette.errors import (
     SolverTimeout,
     Unsolvable,
 )
-from loupette.frames import Loading, Ready, Task
-from loupette.plugin import OptionValue
-from loupette.pool import Worker, WorkerDied, WorkerPool
+from loupette.frames import Task
+from loupette.pool import WorkerPool
+from loupette.processes import Processes, WorkerProcess
+from pools import PATIENCE_S, PROCESSES, WHITE, echo, run
 from serving import wait_until_gone
 
-Result = TypeVar("Result")
-
-WHITE = fakes.draw_png()
 BLACK = fakes.draw_png(colour="black")
-TYPES = (fakes.ECHO, fakes.SLOW, fakes.DIES, fakes.REFUSES, fakes.RAISES, fakes.WRONG)
-PATIENCE_S = 60.0
-
-
-def run(
-    scenario: Callable[[WorkerPool], Awaitable[Result]],
-    *,
-    size: int = 1,
-    types: tuple[int, ...] = TYPES,
-    load_timeout_s: float = 30,
-) -> Result:
-    """Run a scenario over a fresh pool, with a limit in time, and close the pool."""
-
-    async def main() -> Result:
-        pool = WorkerPool(
-            size, type_ids=types, modules=("fakes", "hostile"), load_timeout_s=load_timeout_s
-        )
-        pool.start()
-        try:
-            async with asyncio.timeout(120):
-                return await scenario(pool)
-        finally:
-            await pool.close()
-
-    return asyncio.run(main())
+TYPES = (
+    *(fakes.ECHO, fakes.SLOW, fakes.DIES, fakes.REFUSES, fakes.RAISES, fakes.WRONG),
+    *(hostile.GARBLES, hostile.ODD_KEYS),
+)
 
 
 Run = Callable[[Callable[[WorkerPool], Awaitable[Any]]], Any]  # Any: what the scenario gives
@@ -65,7 +42,7 @@ def shared() -> Iterator[Run]:
     """Runs a scenario over one pool of one worker, which tests that end no pool can share."""
 
     async def start() -> WorkerPool:
-        pool = WorkerPool(1, type_ids=TYPES, modules=("fakes", "hostile"))
+        pool = WorkerPool(1, PROCESSES, type_ids=TYPES)
         pool.start()
         return pool
 
@@ -80,12 +57,6 @@ def shared() -> Iterator[Run]:
         runner.run(pool.close())
 
 
-async def echo(pool: WorkerPool, **options: OptionValue) -> tuple[str, int]:
-    """What the echo answers, and the process that did."""
-    read = await pool.solve(Task(fakes.ECHO, WHITE, options=options), deadline_s=PATIENCE_S)
-    return read.result, read.detail["pid"]
-
-
 def children() -> set[int]:
     found: set[int] = set()
     for thread in Path("/proc/self/task").iterdir():
@@ -95,9 +66,17 @@ def children() -> set[int]:
 
 
 def test_a_task_is_solved_in_another_process() -> None:
-    result, pid = run(echo)
+    result, pid = run(echo, fakes.ECHO)
     assert result == "40x20"
     assert pid != os.getpid()
+
+
+def test_the_server_opens_no_image(shared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **named: object) -> None:
+        raise AssertionError("an image is opened in the server's process")
+
+    monkeypatch.setattr("PIL.Image.open", refuse)
+    assert shared(echo)[0] == "40x20"
 
 
 def test_the_pool_is_ready_when_a_worker_has_read_every_sample() -> None:
@@ -106,7 +85,7 @@ def test_the_pool_is_ready_when_a_worker_has_read_every_sample() -> None:
         await pool.wait_ready()
         return before, pool.is_ready, pool.failures
 
-    assert run(scenario) == (False, True, {})
+    assert run(scenario, *TYPES) == (False, True, {})
 
 
 def test_a_type_that_fails_its_sample_is_named_and_the_others_work() -> None:
@@ -115,7 +94,7 @@ def test_a_type_that_fails_its_sample_is_named_and_the_others_work() -> None:
         return pool.failures, (await echo(pool))[0]
 
     types = (hostile.NO_SAMPLE, hostile.NO_LOAD, hostile.MISREADS, 69999, fakes.ECHO)
-    failures, result = run(scenario, types=types)
+    failures, result = run(scenario, *types)
     assert set(failures) == {hostile.NO_SAMPLE, hostile.NO_LOAD, hostile.MISREADS, 69999}
     assert "no sample today" in failures[hostile.NO_SAMPLE]
     assert result == "40x20"
@@ -124,9 +103,9 @@ def test_a_type_that_fails_its_sample_is_named_and_the_others_work() -> None:
 @pytest.mark.parametrize(
     ("type_id", "load_timeout_s", "reason"),
     [
-        (hostile.DIES_IN_LOAD, 30, "the process ended while it loaded"),
+        (hostile.DIES_IN_LOAD, 30, "the worker ended while it loaded"),
         (hostile.HANGS_IN_LOAD, 3, "not loaded within 3 s"),
-        (hostile.GARBLES_IN_LOAD, 30, "the process ended while it loaded"),
+        (hostile.GARBLES_IN_LOAD, 30, "the worker ended while it loaded"),
     ],
     ids=["dies", "hangs", "garbles"],
 )
@@ -140,7 +119,7 @@ def test_a_type_that_ends_its_worker_in_load_is_named_left_out_and_refused_at_on
         return pool.failures, result
 
     failures, result = run(
-        scenario, size=2, types=(fakes.ECHO, type_id, fakes.DIES), load_timeout_s=load_timeout_s
+        scenario, fakes.ECHO, type_id, fakes.DIES, size=2, load_timeout_s=load_timeout_s
     )
     assert (failures, result) == ({type_id: reason}, "40x20")
     assert f"type {type_id} is out of order" in caplog.text
@@ -157,7 +136,7 @@ def test_a_worker_killed_while_it_loads_takes_no_type_that_loaded_before(
         await pool.solve(Task(hostile.DIES_IN_SECOND_LOAD, WHITE), deadline_s=PATIENCE_S)
         return pool.restarts, pool.failures
 
-    restarts, failures = run(scenario, types=(fakes.ECHO, hostile.DIES_IN_SECOND_LOAD))
+    restarts, failures = run(scenario, fakes.ECHO, hostile.DIES_IN_SECOND_LOAD)
     assert (restarts, failures) == (Counter(died=1, load=1), {})
 
 
@@ -171,7 +150,7 @@ def test_a_task_that_waited_for_a_type_found_broken_ends_no_other_worker() -> No
             await waiting
         return result, pool.restarts
 
-    result, restarts = run(scenario, types=(hostile.DIES_IN_LOAD, fakes.ECHO))
+    result, restarts = run(scenario, hostile.DIES_IN_LOAD, fakes.ECHO)
     assert (result, restarts) == ("40x20", Counter(load=1))
 
 
@@ -250,10 +229,10 @@ def test_a_restart_is_counted_by_its_reason(shared: Run) -> None:
 
 
 def test_a_process_that_cannot_be_started_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    spawn = Worker.spawn
+    spawn = Processes.spawn
     failures = iter([OSError("no memory")])
 
-    async def fail_once(*arguments: Any, **named: Any) -> Worker:
+    async def fail_once(*arguments: Any, **named: Any) -> WorkerProcess:
         for error in failures:
             raise error
         return await spawn(*arguments, **named)
@@ -262,14 +241,14 @@ def test_a_process_that_cannot_be_started_is_counted(monkeypatch: pytest.MonkeyP
         await echo(pool)
         return pool.restarts
 
-    monkeypatch.setattr(Worker, "spawn", fail_once)
-    assert run(scenario, types=(fakes.ECHO,)) == Counter(start=1)
+    monkeypatch.setattr(Processes, "spawn", fail_once)
+    assert run(scenario, fakes.ECHO) == Counter(start=1)
 
 
 def test_tasks_without_a_free_worker_are_counted_while_they_wait(shared: Run) -> None:
     async def scenario(pool: WorkerPool) -> tuple[int, int]:
         slow = asyncio.create_task(pool.solve(Task(fakes.SLOW, BLACK), deadline_s=1))
-        while pool._idle.qsize():
+        while pool._idle:
             await asyncio.sleep(0)
         waiting = [asyncio.create_task(echo(pool)) for _ in range(3)]
         while pool.waiting < 3:
@@ -294,25 +273,16 @@ def test_memory_of_each_worker_is_known_by_its_place(shared: Run) -> None:
         assert 10_000_000 < known[0] < 1_000_000_000
 
 
-def test_a_process_that_has_ended_has_no_memory() -> None:
-    async def scenario() -> int:
-        worker = await Worker.spawn((), ())
-        await worker.end()
-        return worker.resident_bytes()
-
-    assert asyncio.run(scenario()) == 0
-
-
 def test_a_task_whose_worker_dies_is_solved_once_more_on_another(tmp_path: Path) -> None:
     flag = tmp_path / "died"
     task = Task(hostile.DIES_ONCE, WHITE, options={"flag": str(flag)})
 
     async def scenario(pool: WorkerPool) -> int:
         read = await pool.solve(task, deadline_s=PATIENCE_S)
-        assert read.result == "risen"
+        assert read.result == "x"
         return int(read.detail["pid"])
 
-    assert run(scenario, types=(hostile.DIES_ONCE,)) != int(flag.read_text())
+    assert run(scenario, hostile.DIES_ONCE) != int(flag.read_text())
 
 
 def test_a_worker_killed_while_idle_costs_no_task(shared: Run) -> None:
@@ -329,14 +299,14 @@ def test_a_worker_killed_while_idle_costs_no_task(shared: Run) -> None:
 
 def test_options_of_callers_never_mix() -> None:
     async def scenario(pool: WorkerPool) -> list[str]:
-        while pool._idle.qsize() < 2:
+        while len(pool._idle) < 2:
             await asyncio.sleep(0.01)  # a poll; the scenario's limit decides
         texts = [f"caller-{number}" for number in range(100)]
         answers = await asyncio.gather(*(echo(pool, charset=text) for text in texts))
         assert [result for result, _ in answers] == texts
         return [str(pid) for _, pid in answers]
 
-    assert len(set(run(scenario, size=2))) == 2
+    assert len(set(run(scenario, fakes.ECHO, size=2))) == 2
 
 
 def test_a_caller_that_goes_away_leaves_no_reply_for_the_next_one(shared: Run) -> None:
@@ -376,7 +346,7 @@ def test_workers_work_at_the_same_time() -> None:
         slow.cancel()
         return answer
 
-    assert run(scenario, size=2) == "40x20"
+    assert run(scenario, fakes.ECHO, fakes.SLOW, size=2) == "40x20"
 
 
 def test_close_leaves_no_child_process() -> None:
@@ -390,7 +360,7 @@ def test_close_leaves_no_child_process() -> None:
         busy.cancel()
         return started
 
-    started = run(scenario, size=2)
+    started = run(scenario, fakes.SLOW, size=2)
     assert len(started) == 2
     assert children() == before
 
@@ -402,7 +372,7 @@ def test_close_while_the_workers_start_leaves_no_child_process() -> None:
         while not children() - before:
             await asyncio.sleep(0)
 
-    run(scenario, size=2)
+    run(scenario, fakes.ECHO, size=2)
     assert children() == before
 
 
@@ -412,54 +382,5 @@ def test_close_right_after_start_leaves_no_child_process() -> None:
     async def scenario(pool: WorkerPool) -> None:
         await asyncio.sleep(0)
 
-    run(scenario, size=2)
+    run(scenario, fakes.ECHO, size=2)
     assert children() == before
-
-
-async def start_worker(*types: int) -> Worker:
-    worker = await Worker.spawn(types, ("fakes",))
-    starts = [await worker.receive_start() for _ in range(len(types) + 1)]
-    assert starts == [*map(Loading, types), Ready({})]
-    return worker
-
-
-def test_a_busy_worker_ends_when_its_server_hangs_up() -> None:
-    async def scenario() -> bool:
-        worker = await start_worker(fakes.SLOW)
-        asking = asyncio.create_task(worker.ask(Task(fakes.SLOW, BLACK)))
-        await asyncio.sleep(0)
-        worker._writer.close()  # as the kernel does for a server that was killed
-        with pytest.raises(WorkerDied):
-            await asking
-        try:
-            async with asyncio.timeout(20):  # the solver itself would take 30
-                await worker.process.wait()
-        finally:
-            await worker.end()
-        return True
-
-    assert asyncio.run(scenario())
-
-
-def test_an_idle_worker_ends_when_its_server_hangs_up() -> None:
-    async def scenario() -> int:
-        worker = await start_worker(fakes.ECHO)
-        worker._writer.close()
-        async with asyncio.timeout(20):
-            return await worker.process.wait()
-
-    assert asyncio.run(scenario()) == 0
-
-
-def test_an_interrupt_from_the_terminal_does_not_end_a_worker() -> None:
-    """Ctrl-C reaches the whole process group; answers in progress must still come."""
-
-    async def scenario() -> object:
-        worker = await start_worker(fakes.ECHO)
-        os.kill(worker.process.pid, signal.SIGINT)
-        try:
-            return await worker.ask(Task(fakes.ECHO, WHITE))
-        finally:
-            await worker.end()
-
-    assert "40x20" in repr(asyncio.run(scenario()))

@@ -31,8 +31,10 @@ def test_a_type_is_served_as_the_file_says(plugins: list[Plugin], tmp_path: Path
         price = 0.0010
         deadline_s = 2.5
         min_confidence = 0.8
+        isolation = "thread"
     """
     served = build(plugins, tmp_path, text).find(60001)
+    assert served.isolation == "thread"
     assert (served.price_micros, served.deadline_s, served.min_confidence) == (1000, 2.5, 0.8)
     assert served.plugin == "fakes"
 
@@ -42,6 +44,7 @@ def test_an_empty_table_takes_price_and_limits_as_suggested(
 ) -> None:
     served = build(plugins, tmp_path, "[types.60001]").find(60001)
     assert (served.price_micros, served.deadline_s, served.min_confidence) == (10_000, 5.0, 0.0)
+    assert served.isolation == "process"
 
 
 def test_a_type_may_be_free(plugins: list[Plugin], tmp_path: Path) -> None:
@@ -93,7 +96,7 @@ def test_the_report_policy_is_read(plugins: list[Plugin], tmp_path: Path) -> Non
     [
         ("[type.60001]", "type: unknown key; did you mean 'types'?"),
         ("[types.60001]\nprize = 1", "types.60001.prize: unknown key; did you mean 'price'?"),
-        ("[types.60001]\ncolour = 1", "known are package, price, deadline_s, min_confidence"),
+        ("[types.60001]\ncolour = 1", "known are package, price, deadline_s, min_confidence, isol"),
         ("[reports]\nrefunds = true", "reports.refunds: unknown key; did you mean 'refund'?"),
         ("[types.60001]\nprice = -0.01", "types.60001.price: is -0.01, must be within 0"),
         ("[types.60001]\nprice = 1000.5", "must be within 0 and 1000"),
@@ -107,6 +110,8 @@ def test_the_report_policy_is_read(plugins: list[Plugin], tmp_path: Path) -> Non
         ("[types.60001]\ndeadline_s = nan", "types.60001.deadline_s"),
         ("[types.60001]\nmin_confidence = 1.1", "must be within 0 and 1"),
         ("[types.60001]\nmin_confidence = '0.5'", "must be a number"),
+        ("[types.60001]\nisolation = 'fibre'", "must be 'process' or 'thread', not 'fibre'"),
+        ("[types.60001]\nisolation = 1", "types.60001.isolation: must be 'process' or"),
         ("[types.60001]\npackage = 7", "types.60001.package: must be the name"),
         ("[types.60001]\npackage = 'loupette-alnum'", "type 60001 is read by 'fakes'"),
         ("[types]\n60001 = 3", "types.60001: must be a table [types.60001]"),

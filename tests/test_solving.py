@@ -19,9 +19,10 @@ from loupette.frames import (
     Reply,
     Start,
     Task,
+    decode_replies,
     decode_reply,
     decode_start,
-    decode_task,
+    decode_tasks,
     encode,
 )
 from loupette.manager import Plugin, load_plugins
@@ -91,6 +92,36 @@ def test_anything_else_is_a_crash_that_says_what_happened(
     assert told in reply.message
 
 
+def test_a_batch_is_answered_in_order_each_with_its_own_outcome(solvers: Solvers) -> None:
+    tasks = [
+        Task(hostile.BATCHES, BLACK, options={"number": 7}),
+        Task(hostile.BATCHES, BLACK, options={"do": "refuse"}),
+        Task(hostile.BATCHES, BLACK[:60]),
+    ]
+    first, refused, broken = solvers.answer_all(tasks)
+    assert isinstance(first, Read)
+    assert (first.result, first.detail["size"]) == ("7", 2)
+    assert refused == Refused("blank", "as it was told", {})
+    assert isinstance(broken, BadInput)
+
+
+@pytest.mark.parametrize(
+    ("type_id", "options"),
+    [(hostile.BATCHES, {"do": "raise"}), (hostile.BREAKS_BATCHES, {}), (fakes.ECHO, {})],
+    ids=["raises", "too-few", "has-none"],
+)
+def test_a_batch_that_fails_is_read_one_by_one(
+    solvers: Solvers,
+    caplog: pytest.LogCaptureFixture,
+    type_id: int,
+    options: dict[str, str],
+) -> None:
+    good, other = solvers.answer_all([Task(type_id, BLACK), Task(type_id, BLACK, options=options)])
+    assert isinstance(good, Read)
+    assert isinstance(other, Crashed if options else Read)
+    assert f"a batch of type {type_id} failed" in caplog.text
+
+
 @pytest.mark.parametrize(
     "value",
     [b"bytes", float("nan"), float("inf"), datetime(2024, 11, 1, tzinfo=UTC), {1: 2}, 2**70],
@@ -113,6 +144,13 @@ def test_every_reply_can_be_sent(solvers: Solvers, type_id: int) -> None:
 
 def test_a_type_that_reads_its_sample_is_warm(solvers: Solvers) -> None:
     assert solvers.warm(fakes.ECHO) is None
+
+
+def test_a_type_that_declares_batches_shows_at_its_loading_that_it_has_none(
+    solvers: Solvers, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert solvers.warm(hostile.BREAKS_BATCHES) is None
+    assert f"a batch of type {hostile.BREAKS_BATCHES} failed" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -144,6 +182,7 @@ def test_replies_survive_the_wire(frame: Reply) -> None:
     sent = encode(frame)
     assert LENGTH.unpack(sent[: LENGTH.size]) == (len(sent) - LENGTH.size,)
     assert decode_reply(sent[LENGTH.size :]) == frame
+    assert decode_replies(encode([frame, frame])[LENGTH.size :]) == [frame, frame]
 
 
 @pytest.mark.parametrize("frame", [Loading(60001), Ready({60001: "broken"})])
@@ -153,4 +192,4 @@ def test_starts_survive_the_wire(frame: Start) -> None:
 
 def test_tasks_survive_the_wire() -> None:
     task = Task(10200, b"\x00\xff", b"", {"charset": "数字", "width": 3, "scale": 0.5})
-    assert decode_task(encode(task)[LENGTH.size :]) == task
+    assert decode_tasks(encode([task, task])[LENGTH.size :]) == [task, task]

@@ -16,10 +16,10 @@ from loupette.errors import (
     Unsolvable,
     UnsupportedOption,
 )
+from loupette.executor import Executor
 from loupette.frames import Read, Task
 from loupette.options import check_options, hold_to_options
 from loupette.plugin import Answer, Json
-from loupette.pool import WorkerPool
 from loupette.registry import Catalogue, ServedType
 from loupette.settings import Images
 from loupette.store import idempotency, keys, logs
@@ -114,7 +114,7 @@ class Engine:
         self,
         catalogue: Catalogue,
         database: Database,
-        pool: WorkerPool,
+        pool: Executor,
         *,
         images: Images = Images(),  # noqa: B008  # frozen
         images_max_bytes: int = 0,

@@ -4,7 +4,7 @@ Only bytes, numbers and text cross; no object of a plugin ever does, and nothing
 """
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -67,16 +67,19 @@ class Crashed(msgspec.Struct, tag="crashed", frozen=True):
 Start: TypeAlias = Loading | Ready
 """What a worker says before its first task."""
 Reply: TypeAlias = Read | Refused | BadInput | Crashed
-"""What a worker says to a task."""
+"""What a worker says to each task."""
 
 _encoder = msgspec.msgpack.Encoder()
-decode_task: Callable[[bytes], Task] = msgspec.msgpack.Decoder(Task).decode
+decode_tasks: Callable[[bytes], list[Task]] = msgspec.msgpack.Decoder(list[Task]).decode
 decode_start: Callable[[bytes], Start] = msgspec.msgpack.Decoder(Start).decode
 decode_reply: Callable[[bytes], Reply] = msgspec.msgpack.Decoder(Reply).decode
+decode_replies: Callable[[bytes], list[Reply]] = msgspec.msgpack.Decoder(list[Reply]).decode
 
 
-def encode(frame: Task | Start | Reply) -> bytes:
+def encode(frame: Start | Reply | Sequence[Task] | Sequence[Reply]) -> bytes:
     """Encode a frame behind its length.
+
+    After the start, frames are lists: tasks of one type, and a reply to each of them in order.
 
     Raises:
         TypeError: a detail that is not JSON-ready.

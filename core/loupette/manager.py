@@ -175,6 +175,8 @@ def _check_fields(spec: SolverSpec) -> None:
         )
     if not callable(spec.load) or not callable(spec.sample):
         raise TypeError(f"load and sample of type {spec.type_id} must be callable")
+    if spec.card is not None and not callable(spec.card):
+        raise TypeError(f"card of type {spec.type_id} must be callable, or None")
 
 
 def _check_options(spec: SolverSpec) -> None:

@@ -53,6 +53,8 @@ def set_up_messages(form: LogFormat, *, stream: TextIO | None = None) -> None:
         form: of the messages.
         stream: where those in JSON go, standard error unless given.
     """
+    # It has a line for every broken form; who sends those without end would fill the disk.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     if form == "text":
         logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(name)s: %(message)s")
         logging.getLogger(REQUESTS).setLevel(logging.WARNING)

@@ -121,7 +121,8 @@ class Metrics(Collector):
         restarts = CounterMetricFamily(
             "loupette_worker_restarts",
             "Workers that were replaced, by reason: start (could not be started), load (ended"
-            " before it was ready), deadline (killed at a type's deadline), died (all else).",
+            " before it was ready), deadline (killed at a type's deadline), recycled (had served"
+            " its time), died (all else).",
             labels=["reason"],
         )
         for reason, count in self._engine.pool.restarts.items():
@@ -135,6 +136,12 @@ class Metrics(Collector):
         for place, size in self._engine.pool.resident_bytes().items():
             resident.add_metric([str(place)], size)
         yield resident
+        in_order = GaugeMetricFamily(
+            "loupette_type_up", "1, or 0 while the type is out of order.", labels=["type"]
+        )
+        for type_id, name in self._types.items():
+            in_order.add_metric([name], type_id not in self._engine.pool.failures)
+        yield in_order
 
     def _ledger(self) -> Iterator[Metric]:
         """The last check of the money, once there was one."""

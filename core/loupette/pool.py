@@ -1,197 +1,120 @@
-"""Solver processes: one task at a time each, killed at the deadline, replaced when they die."""
+"""Solver workers: one asking at a time each, killed at the deadline, replaced when they die."""
 
 import asyncio
 import logging
-import os
-import socket
-import sys
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
-
-import msgspec
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from loupette import errors
+from loupette.breaker import Breaker
 from loupette.errors import BadImage, Overloaded, SolverCrashed, SolverTimeout, Unsolvable
-from loupette.frames import (
-    LENGTH,
-    BadInput,
-    Crashed,
-    Loading,
-    Read,
-    Ready,
-    Refused,
-    Reply,
-    Start,
-    Task,
-    decode_reply,
-    decode_start,
-    encode,
-)
-from loupette.settings import LogFormat
+from loupette.frames import BadInput, Crashed, Read, Ready, Refused, Task
+from loupette.isolation import Isolation, NotReady, Worker, WorkerDied, wait_ready
+from loupette.queueing import Ending, Queue, Waiting
+from loupette.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-START_TIMEOUT_S = 60.0
-"""A worker that has not begun to load by then is ended and started again."""
 LOAD_TIMEOUT_S = 30.0
 """A type that is not loaded by then is left out."""
 LONGEST_PAUSE_S = 5.0
 """Between restarts of a worker that keeps dying."""
-RESTARTS = ("start", "load", "deadline", "died")
+RESTART_S = 30.0
+"""A challenge whose worker died waits so much longer: there may be no other until it is replaced,
+and in front of it may wait the one that was to blame."""
+LOOK_EVERY_S = 1.0
+"""How often it is seen whether a worker is to be replaced."""
+RESTARTS = ("start", "load", "deadline", "died", "recycled")
 """Why a worker was replaced: it could not be started, ended before it was ready, was killed at a
-type's deadline, or ended otherwise."""
+type's deadline, ended otherwise, or had served its time."""
 
 
-class WorkerDied(Exception):
-    """The process ended, or was ended, before it replied."""
-
-
-class Worker:
-    """One process and its socket.
+@dataclass(eq=False)
+class _Member:
+    """A worker that is ready, and what the pool knows of it.
 
     Attributes:
-        process: the process.
-        restart: which of RESTARTS it is, if the process ends now.
+        loaded: the types it may be asked.
+        fresh_bytes: its memory before the first challenge.
+        served: challenges it has replied to.
+        restart: which of RESTARTS it is, if the worker ends now.
+        leaves: it gets no more challenges.
+        call: its last asking.
     """
 
-    def __init__(
-        self,
-        process: asyncio.subprocess.Process,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
-        self.process = process
-        self.restart = "load"
-        self._reader = reader
-        self._writer = writer
-
-    @classmethod
-    async def spawn(
-        cls, type_ids: Sequence[int], modules: Sequence[str], *, log_format: LogFormat = "text"
-    ) -> "Worker":
-        """Start a process; it says `Loading` before each type and `Ready` after the last."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            reader, writer = await asyncio.open_unix_connection(sock=ours)
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    "loupette.worker",
-                    str(theirs.fileno()),
-                    ",".join(map(str, type_ids)),
-                    ",".join(modules),
-                    log_format,
-                    pass_fds=(theirs.fileno(),),
-                    stdin=asyncio.subprocess.DEVNULL,
-                )
-            except BaseException:
-                writer.close()
-                raise
-        return cls(process, reader, writer)
-
-    async def ask(self, task: Task) -> Reply:
-        """Send a task and wait for its reply.
-
-        Raises:
-            WorkerDied: it will never come.
-        """
-        with _dying():
-            self._writer.write(encode(task))
-            await self._writer.drain()
-            return decode_reply(await self._receive())
-
-    async def receive_start(self) -> Start:
-        """Wait for the next word of a process that is starting.
-
-        Raises:
-            WorkerDied: it will never come.
-        """
-        with _dying():
-            return decode_start(await self._receive())
-
-    async def _receive(self) -> bytes:
-        head = await self._reader.readexactly(LENGTH.size)
-        return await self._reader.readexactly(LENGTH.unpack(head)[0])
-
-    def resident_bytes(self) -> int:
-        """Memory the process has in RAM; 0 once it has ended."""
-        try:
-            statm = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii")
-        except OSError:
-            return 0
-        return int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-    def kill(self) -> None:
-        """Kill the process, if it still runs; its keeper starts another."""
-        with suppress(ProcessLookupError):
-            self.process.kill()
-
-    async def end(self) -> None:
-        """Kill the process and wait until it is gone."""
-        self._writer.close()
-        self.kill()
-        await self.process.wait()
-
-
-class _dying:
-    """Turns what a broken socket, or nonsense from it, raises into WorkerDied."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (asyncio.IncompleteReadError, OSError, msgspec.DecodeError)):
-            raise WorkerDied from error
+    worker: Worker
+    loaded: frozenset[int]
+    fresh_bytes: int
+    served: int = 0
+    restart: str = "died"
+    leaves: bool = False
+    call: asyncio.Task[None] | None = None
 
 
 class WorkerPool:
     """A fixed number of workers, kept alive.
 
     Args:
-        size: processes.
+        size: workers.
+        isolation: what the workers are.
         type_ids: loaded by each worker before it says that it is ready.
-        modules: plugins beside the installed ones.
+        batched: those of them whose solvers take batches.
         load_timeout_s: for each type. One that takes longer, or ends its worker while it loads, is
-            left out from then on, so that it harms no other, unless a worker has loaded it before.
-        log_format: of the workers' messages.
+            taken out at once, so that it harms no other, unless a worker has loaded it before.
+        max_requests: a worker that has served so many is replaced.
+        max_rss_bytes: a worker with more memory is replaced; but never below twice what it began
+            with, else its successors would be replaced for ever.
 
     Attributes:
-        failures: types that are out of order, and why.
         restarts: workers replaced, by the words of RESTARTS.
-        waiting: tasks for which no worker is free.
+        proven: types that have read their own sample at least once.
     """
 
     def __init__(
         self,
         size: int,
+        isolation: Isolation,
         *,
         type_ids: Sequence[int],
-        modules: Sequence[str] = (),
+        batched: Collection[int] = (),
         load_timeout_s: float = LOAD_TIMEOUT_S,
-        log_format: LogFormat = "text",
+        max_requests: int = Settings.worker_max_requests,
+        max_rss_bytes: int = Settings.worker_max_rss_bytes,
     ) -> None:
         self._size = size
-        self._load_timeout_s = load_timeout_s
-        self._log_format = log_format
-        self._left_out: dict[int, str] = {}
+        self._isolation = isolation
         self._type_ids = tuple(type_ids)
-        self._modules = tuple(modules)
-        self._workers: dict[int, Worker] = {}
-        self._idle: asyncio.Queue[Worker] = asyncio.Queue()
+        self._load_timeout_s = load_timeout_s
+        self._max_requests = max_requests
+        self._max_rss_bytes = max_rss_bytes
+        self._queue = Queue(batched)
+        self._breaker = Breaker(self._try)
+        self._members: dict[int, _Member] = {}
+        self._idle: list[_Member] = []
         self._keepers: list[asyncio.Task[None]] = []
-        self._calls: set[asyncio.Task[Reply]] = set()
+        self._calls: set[asyncio.Task[None]] = set()
         self._ready = asyncio.Event()
-        self.failures: dict[int, str] = {}
+        self._recycling = asyncio.Lock()
+        self._closing = False
         self.restarts: Counter[str] = Counter(dict.fromkeys(RESTARTS, 0))
-        self.waiting = 0
+        self.proven: set[int] = set()
 
     @property
     def is_ready(self) -> bool:
         """A worker has loaded every type and read its samples (or said why not)."""
         return self._ready.is_set()
+
+    @property
+    def failures(self) -> dict[int, str]:
+        """Types that are out of order, and why."""
+        return self._breaker.failures
+
+    @property
+    def waiting(self) -> int:
+        """Tasks for which no worker is free."""
+        return len(self._queue)
 
     async def wait_ready(self) -> None:
         """Wait for the first worker."""
@@ -202,135 +125,238 @@ class WorkerPool:
         self._keepers = [asyncio.create_task(self._keep(place)) for place in range(self._size)]
 
     async def close(self) -> None:
-        """End all workers; calls still running fail."""
+        """End all workers; what still waits or runs fails."""
+        self._closing = True
+        self._queue.refuse(_stopping)
         for task in self._keepers:
             task.cancel()
         await asyncio.gather(*self._keepers, *self._calls, return_exceptions=True)
+        await self._breaker.close()  # last, as a call that ended now may have taken its type out
 
     def resident_bytes(self) -> dict[int, int]:
-        """Memory that each worker has in RAM, by its place in the pool, which outlives it."""
-        return {place: worker.resident_bytes() for place, worker in self._workers.items()}
+        """Memory that each worker has in RAM, by its place in the pool, which outlives it.
+
+        Those without memory of their own are not in it.
+        """
+        sizes = {place: member.worker.resident_bytes() for place, member in self._members.items()}
+        return {place: size for place, size in sizes.items() if size}
 
     async def solve(self, task: Task, *, deadline_s: float) -> Read:
         """Have a task solved, once more on another worker if the first one dies.
 
         Args:
             task: type, images and options.
-            deadline_s: for waiting for a worker, and again for the worker's answer.
+            deadline_s: for waiting for a worker, and again for the worker's answer. A batch has
+                that of one task.
 
         Raises:
             Unsolvable: the solver cannot tell.
             BadImage: the image cannot be decoded.
             SolverTimeout: the deadline passed; the worker was killed.
-            SolverCrashed: it raised, two workers died of it, or it cannot even be loaded.
+            SolverCrashed: it raised, two workers died of it, or the type is out of order.
             Overloaded: no worker became free in time.
         """
-        for _ in range(2):
-            if task.type_id in self._left_out:
-                raise _out_of_order(task.type_id)
-            worker = await self._acquire(deadline_s)
-            call = asyncio.create_task(self._call(worker, task, deadline_s))
-            self._calls.add(call)
-            call.add_done_callback(self._forget)
+        # The second time alone: whichever of a batch ended the worker harms no other again.
+        for alone in (False, True):
+            self._check(task.type_id)
+            waiting = Waiting(task, deadline_s, alone)
+            self._queue.put(waiting, wait_s=deadline_s + (RESTART_S if alone else 0))
             try:
-                # A caller that goes away must not leave a half-read reply in the socket.
-                return _interpret(await asyncio.shield(call), task.type_id)
+                self._dispatch()
+                return _interpret(await waiting.ending, task.type_id)
             except WorkerDied:
                 continue
+            finally:
+                self._queue.discard(waiting)  # of a caller that goes away
         raise SolverCrashed(f"the solver of type {task.type_id} died twice on this image")
 
-    def _forget(self, call: asyncio.Task[Reply]) -> None:
-        self._calls.discard(call)
-        if not call.cancelled():
-            call.exception()  # its caller may be gone, and nobody else would fetch it
+    def _check(self, type_id: int) -> None:
+        if self._closing:
+            raise _stopping()
+        if type_id in self.failures:
+            raise _out_of_order(type_id)
 
-    async def _acquire(self, deadline_s: float) -> Worker:
-        self.waiting += 1
+    def _dispatch(self) -> None:
+        """Give what waits to the workers that are free."""
+        for member in [*self._idle] if self._queue else ():
+            if member.worker.has_ended:  # its keeper has noticed and starts another
+                self._idle.remove(member)
+            elif batch := self._queue.take(member.loaded):
+                self._idle.remove(member)
+                # A task of its own: a caller that goes away must leave no half-read reply behind.
+                member.call = asyncio.create_task(self._call(member, batch))
+                self._calls.add(member.call)
+                member.call.add_done_callback(self._calls.discard)
+
+    async def _call(self, member: _Member, batch: Sequence[Waiting]) -> None:
+        type_id, deadline_s = batch[0].task.type_id, batch[0].deadline_s
+        endings: Sequence[Ending] = [WorkerDied() for _ in batch]
         try:
             async with asyncio.timeout(deadline_s):
-                while (worker := await self._idle.get()).process.returncode is not None:
-                    pass  # died while idle; its keeper has noticed and starts another
-                return worker
+                endings = await member.worker.ask([waiting.task for waiting in batch])
         except TimeoutError:
-            raise Overloaded("no solver became free in time", retry_after_s=1.0) from None
-        finally:
-            self.waiting -= 1
-
-    async def _call(self, worker: Worker, task: Task, deadline_s: float) -> Reply:
-        if task.type_id in self._left_out:  # since the task began to wait
-            self._idle.put_nowait(worker)
-            raise _out_of_order(task.type_id)
-        try:
-            async with asyncio.timeout(deadline_s):
-                reply = await worker.ask(task)
-        except TimeoutError:
-            worker.restart = "deadline"
-            worker.kill()
-            raise SolverTimeout(
-                f"type {task.type_id} gave no answer within {deadline_s:g} s"
-            ) from None
+            member.restart = "deadline"
+            reason = f"type {type_id} gave no answer within {deadline_s:g} s"
+            self._blame(member, type_id, reason)
+            if len(batch) == 1:
+                endings = [SolverTimeout(reason)]
+        except WorkerDied:
+            self._blame(member, type_id, "the worker ended")
         except BaseException:
-            worker.kill()  # whatever happened, its socket can no longer be trusted
+            member.worker.kill()  # whatever happened, it can no longer be trusted
             raise
-        self._idle.put_nowait(worker)
-        return reply
+        else:
+            member.served += len(batch)
+            self._breaker.praise(type_id)
+            self._free(member)
+        finally:
+            for waiting, ending in zip(batch, endings, strict=True):
+                waiting.end(ending)
+
+    def _free(self, member: _Member) -> None:
+        if not member.leaves:
+            self._idle.append(member)
+            self._dispatch()
+
+    def _blame(self, member: _Member, type_id: int, reason: str) -> None:
+        member.worker.kill()
+        self._breaker.blame(type_id, reason)
+        if obstacle := self._isolation.obstacle(type_id):
+            self._breaker.take_out(type_id, obstacle)
+        self._refuse_broken()
+
+    def _refuse_broken(self) -> None:
+        for type_id in self.failures:
+            self._queue.refuse(partial(_out_of_order, type_id), type_id)
 
     async def _keep(self, place: int) -> None:
         """Keep one worker alive for as long as the pool lives."""
-        pause_s = 0.0
+        member = await self._start(place)
+        try:
+            while True:
+                leaving = member
+                if await self._wait_due(leaving):
+                    async with self._recycling:
+                        member = await self._start(place)
+                    await self._dismiss(leaving)
+                else:
+                    _log.warning("%s; starting another", await leaving.worker.wait_ended())
+                    del self._members[place]
+                    await leaving.worker.end()
+                    self.restarts[leaving.restart] += 1
+                    member = await self._start(place)
+        finally:
+            await member.worker.end()
+
+    async def _wait_due(self, member: _Member) -> bool:
+        """Wait until a worker is to be replaced, which is true, or has ended."""
         while True:
             try:
-                type_ids = [known for known in self._type_ids if known not in self._left_out]
-                worker = await Worker.spawn(type_ids, self._modules, log_format=self._log_format)
-            except OSError:  # no memory, no descriptors: that may pass
-                _log.exception("a solver process cannot be started")
-                pause_s = _longer(pause_s)
-                self.restarts["start"] += 1
-            else:
-                self._workers[place] = worker
-                try:
-                    pause_s = await self._tend(worker, pause_s)
-                finally:
-                    del self._workers[place]
-                    await worker.end()
-                self.restarts[worker.restart] += 1
-            await asyncio.sleep(pause_s)
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await member.worker.wait_ended()
+                    return False
+            except TimeoutError:
+                # One at a time, so that there is one worker more at most.
+                if not self._recycling.locked() and (reason := self._is_due(member)):
+                    _log.info("a worker is replaced: %s", reason)
+                    return True
 
-    async def _tend(self, worker: Worker, pause_s: float) -> float:
-        """See a worker through its life; gives the pause before the next one."""
-        loading: int | None = None
-        limit_s = START_TIMEOUT_S
+    def _is_due(self, member: _Member) -> str | None:
+        """Why a worker is to be replaced by a fresh one, if it is."""
+        if member.served >= self._max_requests:
+            return f"it has served {member.served} challenges"
+        resident = member.worker.resident_bytes()
+        if resident > max(self._max_rss_bytes, 2 * member.fresh_bytes):
+            return f"it takes {resident // 1024**2} MiB"
+        if missing := set(self._in_service()) - member.loaded:
+            return f"it has not loaded {', '.join(map(str, missing))}"
+        return None
+
+    async def _dismiss(self, member: _Member) -> None:
+        """End a worker that has a successor, after the challenge it is at."""
+        member.leaves = True
         try:
-            async with asyncio.timeout(limit_s) as limit:
-                while isinstance(start := await worker.receive_start(), Loading):
-                    loading, limit_s = start.type_id, self._load_timeout_s
-                    limit.reschedule(asyncio.get_running_loop().time() + limit_s)
-        except TimeoutError:
-            return self._note_end(loading, f"not loaded within {limit_s:g} s", pause_s)
-        except WorkerDied:
-            return self._note_end(loading, "the process ended while it loaded", pause_s)
-        self._note_ready(start)
-        worker.restart = "died"
-        self._idle.put_nowait(worker)
-        code = await worker.process.wait()
-        _log.warning("a solver process ended with code %s; starting another", code)
-        return 0.0
+            if member in self._idle:
+                self._idle.remove(member)
+            elif member.call:
+                await asyncio.wait([member.call])
+        finally:
+            await member.worker.end()
+        self.restarts["recycled"] += 1
 
-    def _note_end(self, loading: int | None, reason: str, pause_s: float) -> float:
-        """Leave out the type that a worker ended on; gives the pause before the next worker."""
-        if loading is None or self.is_ready:  # a type that once loaded is not to blame: killed?
-            _log.error("a solver process ended before it was ready")
+    def _in_service(self) -> list[int]:
+        return [type_id for type_id in self._type_ids if type_id not in self.failures]
+
+    async def _start(self, place: int) -> _Member:
+        """Start a worker, again and again until one is ready, and give it work."""
+        pause_s = 0.0
+        while True:
+            await asyncio.sleep(pause_s)
+            type_ids = self._in_service()
+            try:
+                worker = await self._isolation.spawn(type_ids)
+            except OSError:  # no memory, no descriptors: that may pass
+                _log.exception("a worker cannot be started")
+                self.restarts["start"] += 1
+                pause_s = _longer(pause_s)
+                continue
+            try:
+                ready = await wait_ready(worker, load_timeout_s=self._load_timeout_s)
+            except NotReady as failure:
+                await worker.end()
+                self.restarts["load"] += 1
+                pause_s = self._note_failure(failure, pause_s)
+            except BaseException:
+                await worker.end()
+                raise
+            else:
+                member = self._members[place] = self._note_ready(worker, type_ids, ready)
+                self._free(member)
+                return member
+
+    def _note_failure(self, failure: NotReady, pause_s: float) -> float:
+        """Take out the type that a worker ended on; gives the pause before the next worker."""
+        _log.error("a worker ended before it was ready: %s", failure.reason)
+        if failure.type_id is None:
             return _longer(pause_s)
-        _log.error("type %s is out of order and left out: %s", loading, reason)
-        self._left_out[loading] = reason
-        self.failures = self.failures | self._left_out
+        if failure.type_id in self.proven:  # a type that once loaded is hardly to blame: killed?
+            self._breaker.blame(failure.type_id, failure.reason)
+            self._refuse_broken()
+            return _longer(pause_s)
+        self._breaker.take_out(failure.type_id, failure.reason)
+        self._refuse_broken()
         return 0.0
 
-    def _note_ready(self, ready: Ready) -> None:
+    def _note_ready(self, worker: Worker, type_ids: Sequence[int], ready: Ready) -> _Member:
         for type_id, reason in ready.failures.items():
-            _log.error("type %s is out of order: %s", type_id, reason)
-        self.failures = ready.failures | self._left_out
+            self._breaker.take_out(type_id, reason)
+        self._refuse_broken()
+        loaded = frozenset(type_ids) - ready.failures.keys()
+        self.proven |= loaded
         self._ready.set()
+        return _Member(worker, loaded, worker.resident_bytes())
+
+    async def _try(self, type_id: int) -> str | None:
+        """Let a type read its sample in a worker of its own; gives what failed, if it did."""
+        if obstacle := self._isolation.obstacle(type_id):
+            return obstacle
+        try:
+            worker = await self._isolation.spawn([type_id])
+        except OSError as error:
+            return f"no worker can be started for it: {error}"
+        try:
+            ready = await wait_ready(worker, load_timeout_s=self._load_timeout_s)
+        except NotReady as failure:
+            return failure.reason
+        finally:
+            await worker.end()
+        if type_id not in ready.failures:
+            self.proven.add(type_id)
+        return ready.failures.get(type_id)
+
+
+def _stopping() -> Overloaded:
+    return Overloaded("the server is stopping", retry_after_s=1.0)
 
 
 def _out_of_order(type_id: int) -> SolverCrashed:
@@ -348,14 +374,16 @@ _BAD_IMAGES = {
 }
 
 
-def _interpret(reply: Reply, type_id: int) -> Read:
-    match reply:
+def _interpret(ending: Ending, type_id: int) -> Read:
+    match ending:
         case Read():
-            return reply
+            return ending
+        case Exception():
+            raise ending
         case Refused():
-            raise Unsolvable(reply.reason, reply.message, detail=reply.detail)
+            raise Unsolvable(ending.reason, ending.message, detail=ending.detail)
         case BadInput():
-            raise _BAD_IMAGES[reply.reason](reply.message)
+            raise _BAD_IMAGES[ending.reason](ending.message)
         case Crashed():
             # The reason is the operator's business; it may name files and is in the log already.
             raise SolverCrashed(f"the solver of type {type_id} failed on this image")

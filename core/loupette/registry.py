@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal, TypeAlias, cast, get_args
 
 from loupette.errors import RegistryError, UnknownType
 from loupette.manager import Plugin
@@ -17,6 +18,8 @@ from loupette.plugin.types import LARGEST_TYPE_ID
 from loupette.settings import Settings
 
 _log = logging.getLogger(__name__)
+
+IsolationName: TypeAlias = Literal["process", "thread"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class ServedType:
         price_micros: what an answer costs, in micro-yuan.
         deadline_s: a solver that takes longer is stopped.
         min_confidence: answers below are refused, unless the caller asks for another threshold.
+        isolation: its solver runs in processes, or in threads of the server.
     """
 
     spec: SolverSpec
@@ -51,6 +55,7 @@ class ServedType:
     price_micros: int
     deadline_s: float = 5.0
     min_confidence: float = 0.0
+    isolation: IsolationName = "process"
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ def build_catalogue(plugins: Iterable[Plugin], path: Path) -> Catalogue:
 _TOP = ("reports", "types")
 _REPORTS = ("refund", "within_hours")
 _TYPE_ID = re.compile(r"[1-9][0-9]{0,9}")  # one spelling each, so no table hides another
-_TYPE = ("package", "price", "deadline_s", "min_confidence")
+_TYPE = ("package", "price", "deadline_s", "min_confidence", "isolation")
 
 
 class _Reader:
@@ -184,7 +189,15 @@ class _Reader:
             self._price(f"{key}.price", table.get("price", spec.price)),
             float(self._number(f"{key}.deadline_s", table.get("deadline_s", 5.0), 0.05, 300)),
             float(self._number(f"{key}.min_confidence", table.get("min_confidence", 0.0), 0, 1)),
+            self._isolation(f"{key}.isolation", table.get("isolation", "process")),
         )
+
+    def _isolation(self, key: str, value: object) -> IsolationName:
+        for known in get_args(IsolationName):
+            if value == known:
+                return cast(IsolationName, known)
+        words = " or ".join(repr(known) for known in get_args(IsolationName))
+        raise self._fail(key, f"must be {words}, not {value!r}")
 
     def _price(self, key: str, value: object) -> int:
         yuan = self._number(key, value, 0, 1000)

@@ -41,6 +41,10 @@ class Settings:
         registry: which types are served; only the default file may be absent, then every
             installed type is served at its own price.
         workers: solver processes.
+        worker_max_requests: a worker that has served so many is replaced by a fresh one, between
+            two requests.
+        worker_max_rss_bytes: a worker that takes more memory is replaced likewise, unless it is
+            less than twice what it began with.
         max_in_flight: requests of known keys in progress at once, and beside them a quarter as many
             bodies being read from senders without X-API-Key; more are answered 429.
         max_body_bytes: larger bodies are refused unread.
@@ -59,6 +63,8 @@ class Settings:
     database: Path = Path("loupette.db")
     registry: Path = Path("registry.toml")
     workers: int = max(1, os.cpu_count() or 1)
+    worker_max_requests: int = 100_000
+    worker_max_rss_bytes: int = 1024 * 1024 * 1024
     max_in_flight: int = 128
     max_body_bytes: int = 6 * 1024 * 1024
     body_timeout_s: float = 10.0

@@ -3,7 +3,8 @@
 import logging
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
 
 import msgspec
 
@@ -13,15 +14,18 @@ from loupette.frames import (
     LENGTH,
     BadInput,
     Crashed,
+    Loading,
     Read,
+    Ready,
     Refused,
     Reply,
+    Start,
     Task,
     decode_reply,
     encode,
 )
 from loupette.manager import Plugin
-from loupette.plugin import Answer, Challenge, Solver, SolverSpec
+from loupette.plugin import Answer, BatchSolver, Challenge, Solver, SolverSpec
 
 _log = logging.getLogger(__name__)
 
@@ -31,11 +35,21 @@ _NOT_REFUSALS = ("ok", "replayed")
 
 
 class Solvers:
-    """The loaded solvers of one process."""
+    """The loaded solvers of one worker; no two workers share one, nor the model in it."""
 
     def __init__(self, plugins: Iterable[Plugin]) -> None:
         self._specs = {spec.type_id: spec for plugin in plugins for spec in plugin.specs}
         self._loaded: dict[int, Solver] = {}
+
+    def load(self, type_ids: Iterable[int]) -> Iterator[Start]:
+        """Load types, and say so; each is announced first, as it may end or hang the worker."""
+        failures: dict[int, str] = {}
+        for type_id in type_ids:
+            yield Loading(type_id)
+            reason = self.warm(type_id)
+            if reason is not None:
+                failures[type_id] = reason
+        yield Ready(failures)
 
     def warm(self, type_id: int) -> str | None:
         """Load a type and let it read its own sample; gives why that failed, if it did."""
@@ -44,22 +58,44 @@ class Solvers:
             sample = spec.sample()
         except (Exception, SystemExit) as error:  # a plugin's code: whatever it raises is its own
             return _describe(error)
-        reply = self.answer(Task(type_id, sample))
+        # Twice where it can, so that a solve_batch that fails is in the log from the start.
+        reply = self.answer_all([Task(type_id, sample)] * (2 if spec.batch else 1))[-1]
         if isinstance(reply, Read) and reply.result == spec.sample_answer:
             return None
         got = reply.result if isinstance(reply, Read) else getattr(reply, "message", reply)
         return f"its own sample, {spec.sample_answer!r}, it reads as: {got}"
 
+    def answer_all(self, tasks: Sequence[Task]) -> list[Reply]:
+        """Answer tasks of one type, at once if there are several; never raises.
+
+        No task fails for its neighbour's sake: a batch that failed is read one by one.
+        """
+        if len(tasks) == 1:
+            return [self.answer(tasks[0])]
+        try:
+            return self._answer_batch(tasks)
+        except (Exception, SystemExit):  # as in `answer`
+            _log.exception("a batch of type %s failed, it is read one by one", tasks[0].type_id)
+            return [self.answer(task) for task in tasks]
+
+    def _answer_batch(self, tasks: Sequence[Task]) -> list[Reply]:
+        opened = [_open(task) for task in tasks]
+        challenges = [one for one in opened if isinstance(one, Challenge)]
+        solver = cast(BatchSolver, self._solver(tasks[0].type_id))  # as its spec says
+        answers = solver.solve_batch(challenges) if challenges else []
+        if len(answers) != len(challenges):
+            raise TypeError(f"solve_batch gave {len(answers)} answers to {len(challenges)}")
+        replies = iter(answers)
+        return [
+            one if isinstance(one, BadInput) else _sendable(_read_or_refused(next(replies)))
+            for one in opened
+        ]
+
     def answer(self, task: Task) -> Reply:
         """Decode and solve one task; never raises."""
-        try:
-            challenge = Challenge(
-                decode_picture(task.image),
-                decode_picture(task.image2) if task.image2 is not None else None,
-                task.options,
-            )
-        except BadImage as error:
-            return BadInput(error.reason, error.message)
+        challenge = _open(task)
+        if isinstance(challenge, BadInput):
+            return challenge
         try:
             return _sendable(self._ask(task.type_id, challenge))
         except (Exception, SystemExit) as error:  # a plugin's code: whatever it raises is its own
@@ -68,11 +104,9 @@ class Solvers:
 
     def _ask(self, type_id: int, challenge: Challenge) -> Reply:
         try:
-            return _checked(self._solver(type_id).solve(challenge))
+            return _read_or_refused(self._solver(type_id).solve(challenge))
         except Unsolvable as refusal:
-            if not _SLUG.fullmatch(refusal.reason) or refusal.reason in _NOT_REFUSALS:
-                raise ValueError(f"{refusal.reason!r} cannot be a refusal's reason") from refusal
-            return Refused(refusal.reason, refusal.message, dict(refusal.detail))
+            return _read_or_refused(refusal)
 
     def _solver(self, type_id: int) -> Solver:
         if type_id not in self._loaded:
@@ -83,6 +117,25 @@ class Solvers:
         if type_id not in self._specs:
             raise SolverCrashed(f"no loaded plugin reads type {type_id}")
         return self._specs[type_id]
+
+
+def _open(task: Task) -> Challenge | BadInput:
+    try:
+        return Challenge(
+            decode_picture(task.image),
+            decode_picture(task.image2) if task.image2 is not None else None,
+            task.options,
+        )
+    except BadImage as error:
+        return BadInput(error.reason, error.message)
+
+
+def _read_or_refused(answer: object) -> Read | Refused:
+    if not isinstance(answer, Unsolvable):
+        return _checked(answer)
+    if not _SLUG.fullmatch(answer.reason) or answer.reason in _NOT_REFUSALS:
+        raise ValueError(f"{answer.reason!r} cannot be a refusal's reason") from answer
+    return Refused(answer.reason, answer.message, dict(answer.detail))
 
 
 def _checked(answer: object) -> Read:

@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import TextIO
 
-from loupette.frames import LENGTH, Loading, Ready, decode_task, encode
+from loupette.frames import LENGTH, decode_tasks, encode
 from loupette.manager import load_plugins
 from loupette.messages import set_up_messages
 from loupette.solving import Solvers
@@ -34,20 +34,10 @@ def main(arguments: list[str]) -> None:
     with socket.socket(fileno=int(descriptor)) as server:
         threading.Thread(target=_leave_with, args=[server.fileno()], daemon=True).start()
         solvers = Solvers(load_plugins(_split(modules)).loaded)
-        _load(solvers, [int(type_id) for type_id in _split(types)], server)
+        for start in solvers.load(int(type_id) for type_id in _split(types)):
+            server.sendall(encode(start))
         while body := _receive(server):
-            server.sendall(encode(solvers.answer(decode_task(body))))
-
-
-def _load(solvers: Solvers, type_ids: list[int], server: socket.socket) -> None:
-    """Load all types; each is announced first, as it may end or hang this process."""
-    failures: dict[int, str] = {}
-    for type_id in type_ids:
-        server.sendall(encode(Loading(type_id)))
-        reason = solvers.warm(type_id)
-        if reason is not None:
-            failures[type_id] = reason
-    server.sendall(encode(Ready(failures)))
+            server.sendall(encode(solvers.answer_all(decode_tasks(body))))
 
 
 def _take_standard_error() -> TextIO:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from serving import find_port
+
 pytestmark = pytest.mark.slow
 
 LOUPETTE = Path(sys.executable).with_name("loupette")
@@ -25,12 +27,6 @@ Start = Callable[..., subprocess.Popen[str]]
 @pytest.fixture
 def port() -> int:
     return find_port()
-
-
-def find_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Security headers are on every reply, CORS on none."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -15,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "docs"))
 import generate  # it lists the routes
 
 PATHS = [
-    route.path.format(log_id="LOG20241101000001", type_id=fakes.ECHO) for route in generate.routes()
+    route.path.format(log_id="LOG20241101000001", type_id=fakes.ECHO, name="quickstart")
+    for route in generate.routes()
 ]
 OWN = ("Content-Security-Policy", "Cache-Control")
 """What some endpoints say themselves."""
@@ -48,21 +50,38 @@ def test_reply_to_an_unforeseen_error_has_them_too(
     assert_secured(reply)
 
 
-def test_a_page_may_show_its_own_style_and_samples_and_run_nothing(client: TestClient) -> None:
-    reply = client.get("/types", headers={"Accept": "text/html"})
-    policy = reply.headers["Content-Security-Policy"]
-    assert policy.startswith("default-src 'none'; img-src 'self'; style-src 'unsafe-inline';")
-    assert "script-src" not in policy
-    assert "<script" not in reply.text
+PAGES = ["/", "/types", f"/types/{fakes.ECHO}", "/docs", "/docs/errors", "/docs/reference", "/no"]
+IN_THE_PAGE = re.compile(
+    r"<script(?![^>]*\bsrc=)|<style|\bstyle=|\bon\w+=|javascript:", re.IGNORECASE
+)
 
 
-def test_a_host_name_cannot_bring_script_into_the_page(client: TestClient) -> None:
-    headers = {"Accept": "text/html", "Host": "<script>alert(1)</script>"}
-    assert "<script" not in client.get("/types", headers=headers).text
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_uses_files_of_this_server_alone(client: TestClient, path: str) -> None:
+    reply = client.get(path, headers={"Accept": "text/html"})
+    policy = dict(
+        part.split(" ", 1) for part in reply.headers["Content-Security-Policy"].split("; ")
+    )
+    assert policy.pop("default-src") == policy.pop("base-uri") == policy.pop("frame-ancestors")
+    assert set(policy.values()) == {"'self'"}
+    assert IN_THE_PAGE.findall(re.sub(r"<code.*?</code>", "", reply.text, flags=re.DOTALL)) == []
+    fetched = re.findall(r'(?:src|<link[^>]*href)="([^"]+)"', reply.text)
+    assert len(fetched) >= 3
+    assert [url for url in fetched if not re.match(r"/(static|types)/", url)] == []
+
+
+@pytest.mark.parametrize("host", ["<script>alert(1)</script>", "$(alert)", "a;alert", "a'alert"])
+def test_a_host_name_brings_nothing_into_a_page(client: TestClient, host: str) -> None:
+    headers = {"Accept": "text/html", "Host": host}
+    text = client.get(f"/types/{fakes.ECHO}", headers=headers).text
+    assert "/api/v1/captcha.php" in text
+    assert "alert" not in text
 
 
 def test_a_sample_may_be_kept_by_the_browser_and_a_balance_may_not(client: TestClient) -> None:
-    assert client.get(f"/types/{fakes.ECHO}/sample").headers["Cache-Control"] == "max-age=3600"
+    assert client.get(f"/types/{fakes.ECHO}/sample").headers["Cache-Control"] == (
+        "public, max-age=3600"
+    )
     assert client.get("/api/v1/balance").headers["Cache-Control"] == "no-store"
 
 

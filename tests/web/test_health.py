@@ -78,6 +78,30 @@ def test_types_out_of_order_are_named_and_the_others_work(
     assert answer.json()["data"]["result"] == "40x20"
 
 
+def test_a_type_taken_out_later_is_told_refused_free_and_no_reason_to_be_unready(
+    make_settings: Callable[..., Settings], tmp_path: Any
+) -> None:
+    settings = make_settings(tmp_path, registry(fakes.ECHO, fakes.DIES))
+    key = issue_key(settings.database)
+
+    def post(type_id: int, colour: str) -> Any:
+        image = base64.b64encode(fakes.draw_png(colour=colour)).decode()
+        body = {"image": image, "type": type_id}
+        return client.post("/api/v1/captcha.php", headers={"X-API-Key": key}, json=body).json()
+
+    with TestClient(create_app(settings)) as client:
+        wait_ready(client)
+        while not (failures := client.get("/readyz").json()["data"]["types"])[
+            str(fakes.DIES)
+        ].startswith("5 of its last"):
+            assert failures[str(fakes.DIES)] == "ready"
+            refused = post(fakes.DIES, "black")
+            assert (refused["code"], refused["data"]["cost"]) == (500, 0)
+        assert client.get("/readyz").status_code == 200
+        assert "out of order" in post(fakes.DIES, "white")["error"]["message"]
+        assert post(fakes.ECHO, "white")["data"]["result"] == "40x20"
+
+
 def test_a_plugin_that_does_not_load_leaves_the_others_served(
     make_settings: Callable[..., Settings], tmp_path: Any
 ) -> None:

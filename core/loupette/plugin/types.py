@@ -194,6 +194,8 @@ class SolverSpec:
         options: accepted options, beside ``min_confidence``, which every type takes.
         second_image: ``"no"``, or ``"optional"`` where `Challenge.image2` is used when given.
         batch: the solver is a `BatchSolver`.
+        card: reads the card of the weights as ``loupette.toolkit.weights`` writes it: ``sha256``,
+            ``date`` and ``measured``, which the catalogue shows; None where there is none.
     """
 
     type_id: int
@@ -206,3 +208,4 @@ class SolverSpec:
     options: tuple[Option, ...] = ()
     second_image: Literal["no", "optional"] = "no"
     batch: bool = False
+    card: Callable[[], Mapping[str, Json]] | None = None

@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from loupette.toolkit.ctc import Alphabet, greedy
 from loupette.toolkit.metrics import Share
+from loupette.toolkit.muon import ConvolutionMuon
 from loupette.toolkit.synth.shards import list_shards, read_labels
 
 Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int8]]
@@ -302,6 +303,11 @@ class _CtcLoss(keras.losses.Loss):  # type: ignore[misc]  # Keras has no types
         return ctc_losses(y_pred, y_true)
 
 
+def make_optimizer() -> keras.optimizers.Optimizer:
+    """What the models are trained with; against AdamW: ``plugins/alnum/training/README.md``."""
+    return ConvolutionMuon(1e-3, weight_decay=0.02)
+
+
 _AVERAGE_EVERY = 4
 """Steps between two updates of the averaged weights, which cost 2 % of a step each."""
 
@@ -312,14 +318,21 @@ class Trainer:
     Args:
         run: what to train.
         build: makes the model from the number of symbols, height and width.
+        optimizer: of the model; the rate of each step is set before it.
     """
 
-    def __init__(self, run: Run, *, build: Callable[[int, int, int], keras.Model] = build_model):
+    def __init__(
+        self,
+        run: Run,
+        *,
+        build: Callable[[int, int, int], keras.Model] = build_model,
+        optimizer: Callable[[], keras.optimizers.Optimizer] = make_optimizer,
+    ):
         keras.utils.set_random_seed(run.seed)
         keras.config.set_dtype_policy(_fast_policy())
         self.run = run
         self.model = build(len(run.alphabet.symbols), run.height, run.width)
-        self.optimizer = keras.optimizers.AdamW(1e-3, weight_decay=1e-4, clipnorm=5.0)
+        self.optimizer = optimizer()
         self.optimizer.build(self.model.trainable_variables)
         # XLA has no kernel for TensorFlow's CTC loss.
         compiled = keras.config.backend() != "tensorflow"
@@ -349,7 +362,7 @@ class Trainer:
             f"average/{v.path}": average
             for v, average in zip(self.model.trainable_variables, self.average, strict=True)
         }
-        named |= {f"optimizer/{i:03d}": v.numpy() for i, v in enumerate(self.optimizer.variables)}
+        named |= {f"optimizer/{v.path}": v.numpy() for v in self.optimizer.variables}
         return named
 
     def progress(self) -> dict[str, Any]:
@@ -371,8 +384,9 @@ class Trainer:
         for variable in self.model.variables:
             variable.assign(saved[f"model/{variable.path}"])
         self.average = [saved[f"average/{v.path}"] for v in self.model.trainable_variables]
-        for i, variable in enumerate(self.optimizer.variables):
-            variable.assign(saved[f"optimizer/{i:03d}"])
+        for variable in self.optimizer.variables:
+            if (name := f"optimizer/{variable.path}") in saved:  # else of another optimiser
+                variable.assign(saved[name])
         self.step, self.seconds = int(saved["state"][0]), float(saved["state"][1])
         if "progress" in saved:
             progress = json.loads(str(saved["progress"]))

@@ -10,18 +10,21 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from loupette.engine import Engine
 from loupette.errors import InternalError, LoupetteError, MethodNotAllowed, NotFound
+from loupette.executor import make_executor
 from loupette.manager import load_plugins
 from loupette.metrics import LedgerCheck, Metrics
-from loupette.pool import WorkerPool
 from loupette.registry import build_catalogue
 from loupette.settings import Settings
 from loupette.store.database import Database
-from loupette.web import account, health, metrics, types
+from loupette.web import account, docs, health, metrics, types
 from loupette.web.headers import SecurityHeaders
+from loupette.web.openapi import openapi
+from loupette.web.pages import Static, show, wants_html
+from loupette.web.reference import reference
 from loupette.web.responses import code_and_msg, describe, disclose, error_headers, render, respond
 from loupette.web.service import Service
 from loupette.web.solve import solve
@@ -48,12 +51,7 @@ def create_app(settings: Settings) -> Starlette:
             _log.error("plugin %s did not load: %s", failure.name, failure.reason)
         catalogue = build_catalogue(plugins.loaded, settings.registry)
         with Database.open(settings.database, exclusive=True) as database:
-            pool = WorkerPool(
-                settings.workers,
-                type_ids=list(catalogue.types),
-                modules=settings.plugins,
-                log_format=settings.log_format,
-            )
+            pool = make_executor(catalogue, plugins.loaded, settings)
             pool.start()
             engine = Engine(
                 catalogue,
@@ -78,9 +76,12 @@ def create_app(settings: Settings) -> Starlette:
     async def reply_error(request: Request, error: Exception) -> Response:
         known = _known_error(request, error)
         code, msg = code_and_msg(known)
+        told = describe(known)
+        if wants_html(request) and not request.url.path.startswith("/api/"):
+            return show(request, "error.html", status_code=code, code=code, msg=msg, error=told)
         return respond(
             code,
-            render(code, msg, {}, error=describe(known)),
+            render(code, msg, {}, error=told),
             always_200=settings.always_200,
             headers=error_headers(known) | dict(getattr(error, "headers", None) or {}),
         )
@@ -95,7 +96,13 @@ def create_app(settings: Settings) -> Starlette:
             Route("/api/v1/report", account.report, methods=["POST"]),
             Route("/api/v1/types", types.types_json),
             Route("/types", types.types),
+            Route("/types/{type_id}", types.one_type),
             Route("/types/{type_id}/sample", types.sample),
+            Route("/docs", docs.index),
+            Route("/docs/reference", reference),
+            Route("/docs/{name}", docs.document),
+            Route("/openapi.json", openapi),
+            Mount("/static", Static()),
             Route("/livez", health.livez),
             Route("/readyz", health.readyz),
             Route("/metrics", metrics.metrics),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 from starlette.responses import Response
 
+from loupette import errors
 from loupette.engine import Outcome
 from loupette.errors import (
     BadImage,
@@ -21,6 +22,7 @@ from loupette.errors import (
     OperatorError,
     RateLimited,
     ReportRefused,
+    SlowBody,
     SolverError,
     Unauthenticated,
     Unsolvable,
@@ -49,6 +51,22 @@ CODES: Mapping[type[LoupetteError], tuple[int, str]] = {
 }
 """Error class -> (documented code, documented msg); a class not listed takes its parent's line."""
 
+_SET_BY_INIT: Mapping[type[LoupetteError], str] = {
+    errors.LowConfidence: "low_confidence",
+    errors.OptionsBroken: "options_broken",
+}
+
+REASONS: Mapping[str, type[LoupetteError]] = {
+    _SET_BY_INIT.get(kind, kind.reason): kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type)
+    and issubclass(kind, LoupetteError)
+    and kind is not LoupetteError
+    and not issubclass(kind, OperatorError)
+    and ("reason" in vars(kind) or kind in _SET_BY_INIT)
+}
+"""Every reason that can reach a caller, with its class; plugins add reasons to Unsolvable's."""
+
 SOLVED = "识别成功"
 SUCCESS = "请求成功"
 
@@ -56,9 +74,10 @@ encode = msgspec.json.Encoder(decimal_format="number").encode
 """Decimals become exact JSON numbers, as `cost` and `balance` must be."""
 
 
-def code_and_msg(error: LoupetteError) -> tuple[int, str]:
-    """The documented code and Chinese msg of an error."""
-    return next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
+def code_and_msg(error: LoupetteError | type[LoupetteError]) -> tuple[int, str]:
+    """The documented code and Chinese msg of an error, or of a class of them."""
+    kinds = error.__mro__ if isinstance(error, type) else type(error).__mro__
+    return next(CODES[kind] for kind in kinds if kind in CODES)
 
 
 def render(
@@ -133,7 +152,10 @@ def respond(
 
 
 def error_headers(error: LoupetteError) -> dict[str, str]:
-    """Headers that belong to an error: when to come again."""
+    """Headers that belong to an error: when to come again, or that the connection ends."""
+    if isinstance(error, SlowBody):
+        # The rest of the body would go on coming, and a next request be taken for it.
+        return {"Connection": "close"}
     if not isinstance(error, RateLimited):
         return {}
     headers = {"Retry-After": str(max(1, round(error.retry_after_s + 0.5)))}

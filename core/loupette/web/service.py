@@ -5,9 +5,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from starlette.requests import HTTPConnection
 
+from loupette.card import Card, read_card
 from loupette.engine import Engine
 from loupette.errors import Overloaded, RateLimited
 from loupette.limiter import Limiter
@@ -17,6 +19,10 @@ from loupette.settings import Settings
 from loupette.store.keys import KeyRecord
 from loupette.web.auth import identify, permit
 from loupette.web.responses import rate_headers
+
+State: TypeAlias = Literal["ready", "starting", "out_of_order"]
+
+_CARD_WITHIN_S = 2.0
 
 
 @dataclass
@@ -31,6 +37,7 @@ class Service:
     strangers: int = 0
     metrics: Metrics = field(init=False)
     _samples: dict[int, asyncio.Task[bytes]] = field(default_factory=dict)
+    _cards: dict[int, asyncio.Task[Card | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.metrics = Metrics(self.engine, in_flight=lambda: self.in_flight)
@@ -101,6 +108,21 @@ class Service:
         if type_id not in self._samples:
             self._samples[type_id] = asyncio.create_task(asyncio.to_thread(served.spec.sample))
         return await asyncio.shield(self._samples[type_id])
+
+    async def card(self, served: ServedType) -> Card | None:
+        """The card of a type, read once; none where the plugin has none, or is slow to give it."""
+        type_id = served.spec.type_id
+        if type_id not in self._cards:
+            self._cards[type_id] = asyncio.create_task(asyncio.to_thread(read_card, served.spec))
+        done, _ = await asyncio.wait([self._cards[type_id]], timeout=_CARD_WITHIN_S)
+        return self._cards[type_id].result() if done else None
+
+    def state(self, type_id: int) -> State:
+        """Whether a type answers now."""
+        pool = self.engine.pool
+        if type_id in pool.failures:
+            return "out_of_order"
+        return "ready" if pool.is_ready else "starting"
 
 
 def service_of(connection: HTTPConnection) -> Service:

@@ -1,54 +1,55 @@
 """The catalogue: what is served, for programs and for people."""
 
+import asyncio
 from collections.abc import Mapping
-from functools import cache
 
-from jinja2 import Environment, PackageLoader, select_autoescape
+import msgspec
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
+from loupette.card import Card
 from loupette.errors import UnknownType
 from loupette.money import to_yuan
 from loupette.options import accepted_options
 from loupette.plugin import Option
 from loupette.registry import ServedType
+from loupette.web.etags import cached
+from loupette.web.pages import show, wants_html
 from loupette.web.responses import SUCCESS, render, respond
-from loupette.web.service import service_of
-
-_PAGE_POLICY = (
-    "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-"""No script, nothing from elsewhere; the page's own style is in it."""
+from loupette.web.samples import quotable, samples_for
+from loupette.web.service import State, service_of
 
 
 async def types(request: Request) -> Response:
     """GET /types: an HTML page for browsers, JSON for everything else."""
-    if not _wants_html(request.headers.get("accept", "")):
+    if not wants_html(request):
         return await types_json(request)
-    described = _describe_all(request)
-    page = _templates().get_template("types.html")
-    text = page.render(types=described, host=str(request.base_url).rstrip("/"))
-    return HTMLResponse(text, headers={"Content-Security-Policy": _PAGE_POLICY})
+    return show(request, "types.html", types=await _describe_all(request))
 
 
 async def types_json(request: Request) -> Response:
     """GET /api/v1/types: the catalogue as JSON."""
-    body = render(200, SUCCESS, {"types": _describe_all(request)})
-    return respond(200, body, always_200=service_of(request).settings.always_200)
+    return _reply(request, {"types": await _describe_all(request)})
+
+
+async def one_type(request: Request) -> Response:
+    """GET /types/{type_id}: one type, with samples of code for browsers, JSON for all others."""
+    described = await _describe(request, _served(request))
+    if not wants_html(request):
+        return _reply(request, described)
+    host = quotable(str(request.base_url))
+    type_id = _served(request).spec.type_id
+    samples = samples_for(type_id, host=host)
+    return show(request, "type.html", type=described, host=host, samples=samples)
 
 
 async def sample(request: Request) -> Response:
     """GET /types/{type_id}/sample: the plugin's own sample image, a PNG."""
-    text = request.path_params["type_id"]
-    if not (text.isascii() and text.isdigit() and len(text) < 12):
-        raise UnknownType(f"{text[:40]!r} is no type ID")
-    served = service_of(request).engine.catalogue.find(int(text))
-    image = await service_of(request).sample(served)
-    return Response(image, media_type="image/png", headers={"Cache-Control": "max-age=3600"})
+    image = await service_of(request).sample(_served(request))
+    return cached(request, image, media_type="image/png", max_age_s=3600)
 
 
-def describe_type(served: ServedType) -> dict[str, object]:
+def describe_type(served: ServedType, *, state: State, card: Card | None) -> dict[str, object]:
     """One type as JSON."""
     spec = served.spec
     return {
@@ -65,6 +66,9 @@ def describe_type(served: ServedType) -> dict[str, object]:
         "version": served.version,
         "sample": f"/types/{spec.type_id}/sample",
         "sample_answer": spec.sample_answer,
+        "status": state,
+        "weights": {"sha256": card.sha256, "date": card.date} if card else None,
+        "accuracy": msgspec.to_builtins(card.measured) if card and card.measured else None,
     }
 
 
@@ -82,18 +86,24 @@ def _describe_option(option: Option) -> dict[str, object]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def _describe_all(request: Request) -> list[Mapping[str, object]]:
-    catalogue = service_of(request).engine.catalogue
-    return [describe_type(served) for served in catalogue.types.values()]
+def _served(request: Request) -> ServedType:
+    text = request.path_params["type_id"]
+    if not (text.isascii() and text.isdigit() and len(text) < 12):
+        raise UnknownType(f"{text[:40]!r} is no type ID")
+    return service_of(request).engine.catalogue.find(int(text))
 
 
-def _wants_html(accept: str) -> bool:
-    """Browsers name text/html; curl and the HTTP libraries send */* or name JSON."""
-    return "text/html" in accept and "application/json" not in accept
+async def _describe(request: Request, served: ServedType) -> dict[str, object]:
+    service = service_of(request)
+    state = service.state(served.spec.type_id)
+    return describe_type(served, state=state, card=await service.card(served))
 
 
-@cache
-def _templates() -> Environment:
-    return Environment(
-        loader=PackageLoader("loupette.web"), autoescape=select_autoescape(), auto_reload=False
-    )
+async def _describe_all(request: Request) -> list[dict[str, object]]:
+    served = service_of(request).engine.catalogue.types.values()
+    return await asyncio.gather(*(_describe(request, one) for one in served))
+
+
+def _reply(request: Request, data: Mapping[str, object]) -> Response:
+    body = render(200, SUCCESS, data)
+    return respond(200, body, always_200=service_of(request).settings.always_200)

@@ -32,7 +32,16 @@ from loupette.toolkit.images import combine_frames, open_picture, stretch
 from loupette.toolkit.metrics import read_labels
 from loupette.toolkit.synth import Studio
 from loupette.toolkit.synth.shards import LONGEST, label_of
-from loupette.toolkit.training import BLOCKS, HEAD, Plan, Run, Trainer, augment, use_one_thread
+from loupette.toolkit.training import (
+    BLOCKS,
+    HEAD,
+    Plan,
+    Run,
+    Trainer,
+    augment,
+    make_optimizer,
+    use_one_thread,
+)
 from loupette_alnum.model import ALPHABET
 
 Pixels = npt.NDArray[np.uint8]
@@ -52,17 +61,25 @@ class Variant:
         height: input height.
         width: input width.
         keep_aspect: the picture is scaled by its height alone, and the rest left white.
+        optimizer: what it is trained with.
         options: of `build`.
     """
 
     height: int = 48
     width: int = 160
     keep_aspect: bool = False
+    optimizer: Callable[[], keras.optimizers.Optimizer] = make_optimizer
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def make_adamw() -> keras.optimizers.Optimizer:
+    """What the models were trained with until 2026-11-28."""
+    return keras.optimizers.AdamW(1e-3, weight_decay=1e-4, clipnorm=5.0)
 
 
 VARIANTS: Mapping[str, Variant] = {
     "as shipped": Variant(),
+    "AdamW in place of Muon": Variant(optimizer=make_adamw),
     "batch normalisation in the trunk": Variant(options={"norm": "batch"}),
     "layer normalisation in the trunk": Variant(options={"norm": "layer"}),
     "two thirds of the channels": Variant(options={"share": 2 / 3}),
@@ -257,7 +274,8 @@ def train_variant(name: str, folder: Path, data: Path | None, *, steps: int) -> 
     def make(symbols: int, height: int, width: int) -> keras.Model:
         return build(symbols, height, width, **variant.options)
 
-    trainer, plan = Trainer(run, build=make), Plan(steps=steps, decay=0.4)
+    trainer = Trainer(run, build=make, optimizer=variant.optimizer)
+    plan = Plan(steps=steps, decay=0.4)
     held, curve, seconds = load(folder, "held"), [], 0.0
     source = batches(load(folder, "train"), variant, run.batch, run.seed)
     for step in tqdm(range(1, steps + 1), desc=name, disable=None):

@@ -1,9 +1,10 @@
 """Loupette plugin: alphanumeric text, type 50200."""
 
+import json
 from decimal import Decimal
 from importlib import resources
 
-from loupette.plugin import TEXT_OPTIONS, Solver, SolverSpec, hookimpl
+from loupette.plugin import TEXT_OPTIONS, Json, Solver, SolverSpec, hookimpl
 
 
 def _load() -> Solver:
@@ -15,6 +16,12 @@ def _load() -> Solver:
 
 def _sample() -> bytes:
     return (resources.files(__name__) / "samples" / "sample.png").read_bytes()
+
+
+def _card() -> dict[str, Json]:
+    file = resources.files(__name__) / "weights" / "card.json"
+    card: dict[str, Json] = json.loads(file.read_text(encoding="utf-8"))
+    return card
 
 
 @hookimpl
@@ -30,5 +37,6 @@ def loupette_solvers() -> list[SolverSpec]:
             sample=_sample,
             sample_answer="r7k4m",
             options=TEXT_OPTIONS,
+            card=_card,
         )
     ]

@@ -89,8 +89,9 @@ def _allow(known: str, charset: str, case: str) -> tuple[str, frozenset[str]]:
 class AlnumSolver:
     """The loaded model.
 
-    It has no ``solve_batch``: in batches of 8 or 16 a picture takes this model no less CPU than
-    alone (int8 weights on LiteRT, one thread), and changing the size of the batch costs more.
+    It has no ``solve_batch``: batches save a tenth of the model's CPU, which is a twentieth of an
+    answer's (int8 weights on LiteRT, one thread; ``make bench-batches``), and each of a batch
+    waits for the last.
 
     Args:
         weights: folder of the model and its card.

@@ -1,9 +1,10 @@
 """Loupette plugin: pictures of sums, answered with their value (type 50100)."""
 
+import json
 from decimal import Decimal
 from importlib.resources import files
 
-from loupette.plugin import Solver, SolverSpec, hookimpl
+from loupette.plugin import Json, Solver, SolverSpec, hookimpl
 
 
 def _load() -> Solver:
@@ -15,6 +16,12 @@ def _load() -> Solver:
 
 def _sample() -> bytes:
     return (files(__name__) / "samples" / "sample.png").read_bytes()
+
+
+def _card() -> dict[str, Json]:
+    file = files(__name__) / "weights" / "card.json"
+    card: dict[str, Json] = json.loads(file.read_text(encoding="utf-8"))
+    return card
 
 
 @hookimpl
@@ -29,5 +36,6 @@ def loupette_solvers() -> list[SolverSpec]:
             load=_load,
             sample=_sample,
             sample_answer="19",
+            card=_card,
         )
     ]

@@ -1,9 +1,10 @@
 """Loupette plugin: the gap of a slider captcha, type 10200."""
 
+import json
 from decimal import Decimal
 from importlib import resources
 
-from loupette.plugin import Option, Solver, SolverSpec, hookimpl
+from loupette.plugin import Json, Option, Solver, SolverSpec, hookimpl
 
 WIDTH = Option(
     "width",
@@ -25,6 +26,14 @@ def _sample() -> bytes:
     return resources.files("loupette_slider").joinpath("sample.png").read_bytes()
 
 
+def _card() -> dict[str, Json]:
+    text = (resources.files("loupette_slider") / "weights" / "card.json").read_text(
+        encoding="utf-8"
+    )
+    card: dict[str, Json] = json.loads(text)
+    return card
+
+
 @hookimpl
 def loupette_solvers() -> list[SolverSpec]:
     """Offer type 10200."""
@@ -39,5 +48,6 @@ def loupette_solvers() -> list[SolverSpec]:
             sample_answer="270",
             second_image="optional",
             options=(WIDTH,),
+            card=_card,
         )
     ]

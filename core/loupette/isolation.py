@@ -1,0 +1,109 @@
+"""What the pool asks of its workers, by whatever they are kept apart from the server."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from loupette.frames import Loading, Ready, Reply, Start, Task
+
+START_TIMEOUT_S = 60.0
+"""A worker that has not begun to load by then is ended and started again."""
+
+
+class WorkerDied(Exception):
+    """The worker ended, or was ended, before it replied."""
+
+
+class Worker(Protocol):
+    """Solves tasks, one list at a time."""
+
+    @property
+    def has_ended(self) -> bool:
+        """It takes no more tasks."""
+        ...
+
+    async def receive_start(self) -> Start:
+        """Wait for the next word of a worker that is starting.
+
+        Raises:
+            WorkerDied: it will never come.
+        """
+        ...
+
+    async def ask(self, tasks: Sequence[Task]) -> list[Reply]:
+        """Send tasks of one type and wait for a reply to each.
+
+        Raises:
+            WorkerDied: they will never come.
+        """
+        ...
+
+    async def wait_ended(self) -> str:
+        """Wait until it has ended; gives how."""
+        ...
+
+    def resident_bytes(self) -> int:
+        """Memory of its own that it has in RAM; 0 if it has ended or has none."""
+        ...
+
+    def kill(self) -> None:
+        """Be done with it, whatever it is at; its keeper starts another."""
+        ...
+
+    async def end(self) -> None:
+        """Kill it and wait until it is gone; a second call does nothing."""
+        ...
+
+
+class Isolation(Protocol):
+    """A way to keep workers apart from the server and from each other."""
+
+    async def spawn(self, type_ids: Sequence[int]) -> Worker:
+        """Start a worker; it says `Loading` before each type and `Ready` after the last.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        ...
+
+    def obstacle(self, type_id: int) -> str | None:
+        """Why no worker may have this type now, if that is so."""
+        ...
+
+
+class NotReady(Exception):
+    """A worker did not start.
+
+    Attributes:
+        type_id: what it was loading.
+        reason: what happened.
+    """
+
+    def __init__(self, type_id: int | None, reason: str) -> None:
+        super().__init__(reason)
+        self.type_id = type_id
+        self.reason = reason
+
+
+async def wait_ready(worker: Worker, *, load_timeout_s: float) -> Ready:
+    """Wait until a worker that was spawned has loaded its types.
+
+    Args:
+        worker: has said nothing yet.
+        load_timeout_s: for each type.
+
+    Raises:
+        NotReady: it ended, or took too long.
+    """
+    loading: int | None = None
+    limit_s = START_TIMEOUT_S
+    try:
+        async with asyncio.timeout(limit_s) as limit:
+            while isinstance(start := await worker.receive_start(), Loading):
+                loading, limit_s = start.type_id, load_timeout_s
+                limit.reschedule(asyncio.get_running_loop().time() + limit_s)
+            return start
+    except TimeoutError:
+        raise NotReady(loading, f"not loaded within {limit_s:g} s") from None
+    except WorkerDied:
+        raise NotReady(loading, "the worker ended while it loaded") from None

@@ -1,0 +1,134 @@
+"""Workers that are processes: what a plugin does to its own ends there."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from loupette.frames import (
+    LENGTH,
+    Reply,
+    Start,
+    Task,
+    decode_replies,
+    decode_start,
+    encode,
+)
+from loupette.isolation import WorkerDied
+from loupette.settings import LogFormat
+
+
+class Processes:
+    """Starts `loupette.worker` in processes of their own.
+
+    Args:
+        modules: plugins beside the installed ones.
+        log_format: of the workers' messages.
+    """
+
+    def __init__(self, modules: Sequence[str] = (), *, log_format: LogFormat = "text") -> None:
+        self._modules = tuple(modules)
+        self._log_format = log_format
+
+    async def spawn(self, type_ids: Sequence[int]) -> "WorkerProcess":
+        """As `Isolation.spawn`."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            reader, writer = await asyncio.open_unix_connection(sock=ours)
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    "loupette.worker",
+                    str(theirs.fileno()),
+                    ",".join(map(str, type_ids)),
+                    ",".join(self._modules),
+                    self._log_format,
+                    pass_fds=(theirs.fileno(),),
+                    stdin=asyncio.subprocess.DEVNULL,
+                )
+            except BaseException:
+                writer.close()
+                raise
+        return WorkerProcess(process, reader, writer)
+
+    def obstacle(self, type_id: int) -> str | None:
+        """None: a killed process leaves nothing behind."""
+        return None
+
+
+class WorkerProcess:
+    """One process and its socket; the methods are those of `Worker`."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self.process = process
+        self._reader = reader
+        self._writer = writer
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process has."""
+        return self.process.returncode is not None
+
+    async def receive_start(self) -> Start:
+        """As `Worker.receive_start`."""
+        with _dying():
+            return decode_start(await self._receive())
+
+    async def ask(self, tasks: Sequence[Task]) -> list[Reply]:
+        """As `Worker.ask`."""
+        with _dying():
+            self._writer.write(encode(tasks))
+            await self._writer.drain()
+            replies = decode_replies(await self._receive())
+        if len(replies) != len(tasks):
+            raise WorkerDied
+        return replies
+
+    async def _receive(self) -> bytes:
+        head = await self._reader.readexactly(LENGTH.size)
+        return await self._reader.readexactly(LENGTH.unpack(head)[0])
+
+    async def wait_ended(self) -> str:
+        """As `Worker.wait_ended`."""
+        return f"the process ended with code {await self.process.wait()}"
+
+    def resident_bytes(self) -> int:
+        """As `Worker.resident_bytes`."""
+        try:
+            statm = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii")
+        except OSError:
+            return 0
+        return int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def kill(self) -> None:
+        """Kill the process, if it still runs."""
+        with suppress(ProcessLookupError):
+            self.process.kill()
+
+    async def end(self) -> None:
+        """Kill the process and wait until it is gone."""
+        self._writer.close()
+        self.kill()
+        await self.process.wait()
+
+
+class _dying:
+    """Turns what a broken socket, or nonsense from it, raises into WorkerDied."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (asyncio.IncompleteReadError, OSError, msgspec.DecodeError)):
+            raise WorkerDied from error

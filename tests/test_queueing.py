@@ -1,0 +1,120 @@
+"""Who goes to a worker together, and who waits."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from loupette.errors import Overloaded, SolverCrashed
+from loupette.frames import Read, Task
+from loupette.queueing import MAX_BATCH, Queue, Waiting
+
+ONE, TOGETHER, ALSO = 1, 2, 3
+LOADED = (ONE, TOGETHER, ALSO)
+
+
+def run(scenario: Callable[[Queue], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(30):
+            await scenario(Queue(batched=(TOGETHER, ALSO)))
+
+    asyncio.run(main())
+
+
+def put(queue: Queue, type_id: int, *, wait_s: float = 20.0, alone: bool = False) -> Waiting:
+    waiting = Waiting(Task(type_id, b""), 20.0, alone)
+    queue.put(waiting, wait_s=wait_s)
+    return waiting
+
+
+def test_a_type_without_batches_goes_one_by_one_in_the_order_of_arrival() -> None:
+    async def scenario(queue: Queue) -> None:
+        first, second = put(queue, ONE), put(queue, ONE)
+        assert [queue.take(LOADED), queue.take(LOADED), queue.take(LOADED)] == [
+            [first],
+            [second],
+            [],
+        ]
+
+    run(scenario)
+
+
+def test_what_waits_of_the_oldest_ones_type_goes_along_and_the_rest_stays() -> None:
+    async def scenario(queue: Queue) -> None:
+        mine = [put(queue, TOGETHER)]
+        other, alike = put(queue, ONE), put(queue, ALSO)
+        mine += [put(queue, TOGETHER), put(queue, TOGETHER)]
+        assert queue.take(LOADED) == mine
+        assert [queue.take(LOADED), queue.take(LOADED)] == [[other], [alike]]
+
+    run(scenario)
+
+
+def test_a_batch_has_a_largest_size() -> None:
+    async def scenario(queue: Queue) -> None:
+        all_of_them = [put(queue, TOGETHER) for _ in range(MAX_BATCH + 3)]
+        assert queue.take(LOADED) == all_of_them[:MAX_BATCH]
+        assert len(queue) == 3
+
+    run(scenario)
+
+
+def test_what_must_be_alone_neither_takes_others_along_nor_goes_with_them() -> None:
+    async def scenario(queue: Queue) -> None:
+        first, alone, last = put(queue, TOGETHER), put(queue, TOGETHER, alone=True), None
+        last = put(queue, TOGETHER)
+        assert queue.take(LOADED) == [first, last]
+        put(queue, TOGETHER)
+        assert queue.take(LOADED) == [alone]
+
+    run(scenario)
+
+
+def test_a_worker_gets_only_types_it_has_loaded() -> None:
+    async def scenario(queue: Queue) -> None:
+        put(queue, ONE)
+        second = put(queue, ALSO)
+        assert queue.take([ALSO]) == [second]
+        assert queue.take([ALSO]) == []
+
+    run(scenario)
+
+
+def test_who_waits_too_long_is_told_to_come_again() -> None:
+    async def scenario(queue: Queue) -> None:
+        late, patient = put(queue, ONE, wait_s=0.01), put(queue, ONE)
+        assert isinstance(await late.ending, Overloaded)
+        assert queue.take(LOADED) == [patient]
+
+    run(scenario)
+
+
+def test_who_was_taken_does_not_expire() -> None:
+    async def scenario(queue: Queue) -> None:
+        taken, watch = put(queue, ONE, wait_s=0.01), put(queue, ALSO, wait_s=0.05)
+        assert queue.take([ONE]) == [taken]
+        await watch.ending  # later than the other would have
+        assert not taken.ending.done()
+
+    run(scenario)
+
+
+def test_those_of_one_type_are_refused_and_the_others_stay() -> None:
+    async def scenario(queue: Queue) -> None:
+        broken, other = put(queue, ONE), put(queue, ALSO)
+        queue.refuse(lambda: SolverCrashed("it is broken"), ONE)
+        assert isinstance(await broken.ending, SolverCrashed)
+        assert queue.take(LOADED) == [other]
+
+    run(scenario)
+
+
+def test_an_ending_for_a_caller_that_has_left_is_let_go() -> None:
+    async def scenario(queue: Queue) -> None:
+        waiting = put(queue, ONE)
+        waiting.ending.cancel()
+        waiting.end(Read("x", 0.9, {}))
+        with pytest.raises(asyncio.CancelledError):
+            waiting.ending.result()
+
+    run(scenario)
