@@ -7,7 +7,7 @@ PACKAGES := -e . -e plugins/slider -e plugins/arith -e plugins/alnum
 PAGES := README.md docs/*.md plugins/*/README.md
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 
-.PHONY: run test test-api lint audit format docs conformance chaos fuzz soak bench-accuracy cards bench-peers bench-batches assets sheets train-alnum train-arith wheels test-wheels clean
+.PHONY: run test test-api lint audit format docs conformance chaos fuzz soak bench-accuracy cards bench-peers bench-load bench-logs bench-batches assets sheets train-alnum train-arith wheels test-wheels clean
 
 run: .venv/served  ## serve on 127.0.0.1:8000; the first start prints a demo key
 	$(BIN)/loupette serve --demo
@@ -65,6 +65,18 @@ bench-peers: .venv/developed  ## DATA=folder [JSON=file]: beside ddddocr and cap
 	$(PEERS_PIP) --no-deps captcha-recognizer==1.0.2
 	$(BIN)/python bench/peers.py $(DATA) --peer build/peers/bin/python $(if $(JSON),--json $(JSON))
 	rm -rf build/peers
+
+bench-load: .venv/developed  ## [WORKERS=n] [SECONDS=5] [JSON=file]: requests a second, also of ddddocr
+	rm -rf build/peers && $(PYTHON) -m venv build/peers
+	build/peers/bin/python -m pip install --quiet --disable-pip-version-check \
+	  ddddocr==1.6.1 shapely fastapi 'uvicorn[standard]'
+	$(BIN)/python bench/load.py --peer build/peers/bin/python $(if $(WORKERS),--workers $(WORKERS)) \
+	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(JSON),--json $(JSON))
+	rm -rf build/peers
+
+bench-logs: .venv/developed  ## [ROWS=10000000] [FOLDER=folder] [JSON=file]: with a long log
+	$(BIN)/python bench/logs.py $(if $(ROWS),--rows $(ROWS)) $(if $(FOLDER),--folder $(FOLDER)) \
+	  $(if $(JSON),--json $(JSON))
 
 bench-batches: .venv/developed  ## whether solve_batch would gain: 50200's model alone and in batches
 	$(BIN)/python bench/batches.py

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loupette.errors import SettingsError
-from loupette.settings import Settings
+from loupette.settings import Images, Settings
 
 
 def test_nothing_set_gives_the_defaults() -> None:
@@ -42,6 +42,10 @@ def test_variables_of_others_are_left_alone() -> None:
         ("LOUPETTE_LOG_FORMAT", "json", "log_format", "json"),
         ("LOUPETTE_PLUGINS_DIR", "mine", "plugins_dir", Path("mine")),
         ("LOUPETTE_TRACE_PLUGINS", "1", "trace_plugins", True),
+        ("LOUPETTE_IMAGES", "none", "images", Images()),
+        ("LOUPETTE_IMAGES", "hash", "images", Images(hashed=True)),
+        ("LOUPETTE_IMAGES", "7d", "images", Images(hashed=True, kept_days=7)),
+        ("LOUPETTE_IMAGES_MAX_BYTES", "1000", "images_max_bytes", 1000),
     ],
 )
 def test_each_field_has_its_variable(variable: str, text: str, name: str, value: object) -> None:
@@ -61,6 +65,10 @@ def test_each_field_has_its_variable(variable: str, text: str, name: str, value:
         ("LOUPETTE_ALWAYS_200", "maybe"),
         ("LOUPETTE_ALWAYS_200", ""),
         ("LOUPETTE_LOG_FORMAT", "JSON"),
+        ("LOUPETTE_IMAGES", "7"),
+        ("LOUPETTE_IMAGES", "0d"),
+        ("LOUPETTE_IMAGES", "3651d"),
+        ("LOUPETTE_IMAGES", "keep"),
         ("LOUPETTE_METRICS_FROM", "localhost"),
         ("LOUPETTE_METRICS_FROM", "192.0.2.7/24"),
     ],

@@ -17,6 +17,23 @@ LogFormat: TypeAlias = Literal["text", "json"]
 
 
 @dataclass(frozen=True)
+class Images:
+    """What is kept of the images that callers send.
+
+    Attributes:
+        hashed: the SHA-256 of the first one is in the log.
+        kept_days: for how many days the files are kept; 0 for not at all.
+    """
+
+    hashed: bool = False
+    kept_days: int = 0
+
+    def __str__(self) -> str:
+        """As it is set."""
+        return f"{self.kept_days}d" if self.kept_days else "hash" if self.hashed else "none"
+
+
+@dataclass(frozen=True)
 class Settings:
     """How one server runs; each field is the environment variable ``LOUPETTE_<FIELD>``.
 
@@ -41,6 +58,10 @@ class Settings:
         metrics_from: networks whose machines may read ``/metrics``, comma separated; nobody may
             where it is empty.
         log_format: of the messages on standard error, `text` or `json`.
+        images: what is kept of callers' images: `none`, `hash` for the SHA-256 in the log, or
+            that and the files for some days, such as `7d`.
+        images_max_bytes: of all files kept; when there is no room, no more are kept until older
+            ones go.
     """
 
     database: Path = Path("loupette.db")
@@ -57,6 +78,8 @@ class Settings:
     trace_plugins: bool = False
     metrics_from: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
     log_format: LogFormat = "text"
+    images: Images = Images()
+    images_max_bytes: int = 1024 * 1024 * 1024
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -132,6 +155,15 @@ def _parse_log_format(text: str) -> str:
     return text
 
 
+def _parse_images(text: str) -> Images:
+    if text in ("none", "hash"):
+        return Images(hashed=text == "hash")
+    days = text.removesuffix("d")
+    if days == text or not (days.isascii() and days.isdigit()) or not 1 <= int(days) <= 3650:
+        raise ValueError("must be none, hash, or 1d to 3650d")
+    return Images(hashed=True, kept_days=int(days))
+
+
 _PARSERS: dict[object, Callable[[str], Any]] = {
     Path: Path,
     Path | None: Path,
@@ -141,4 +173,5 @@ _PARSERS: dict[object, Callable[[str], Any]] = {
     tuple[str, ...]: _parse_names,
     tuple[Network, ...]: _parse_networks,
     LogFormat: _parse_log_format,
+    Images: _parse_images,
 }

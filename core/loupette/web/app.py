@@ -53,10 +53,16 @@ def create_app(settings: Settings) -> Starlette:
         with Database.open(settings.database, exclusive=True) as database:
             pool = make_executor(catalogue, plugins.loaded, settings)
             pool.start()
-            engine = Engine(catalogue, database, pool)
+            engine = Engine(
+                catalogue,
+                database,
+                pool,
+                images=settings.images,
+                images_max_bytes=settings.images_max_bytes,
+            )
             service = app.state.service = Service(settings, engine)
             chores = [
-                asyncio.create_task(purge_replies(engine, every_s=_PURGE_EVERY_S)),
+                asyncio.create_task(purge(engine, every_s=_PURGE_EVERY_S)),
                 asyncio.create_task(check_ledger(engine, service.metrics, every_s=_CHECK_EVERY_S)),
             ]
             try:
@@ -115,13 +121,13 @@ def create_app(settings: Settings) -> Starlette:
     return app
 
 
-async def purge_replies(engine: Engine, *, every_s: float) -> None:
-    """Forget old stored replies again and again; what fails once may work the next time."""
+async def purge(engine: Engine, *, every_s: float) -> None:
+    """Forget what is kept for a time again and again; what fails once may work the next time."""
     while True:
         try:
-            await engine.purge_replies()
+            await engine.purge()
         except Exception:
-            _log.exception("stored replies were not purged")
+            _log.exception("old replies and images were not purged")
         await asyncio.sleep(every_s)
 
 
