@@ -114,6 +114,17 @@ def test_only_the_web_and_the_command_line_know_http() -> None:
     assert breaches(paths, "starlette", "uvicorn", "http", "loupette.web") == []
 
 
+def test_only_the_client_calls_servers() -> None:
+    assert breaches(engine_sources("client"), "httpx2") == []
+
+
+def test_the_client_knows_only_the_errors_of_the_engine() -> None:
+    found = {name for path in sources(CORE / "client") for name in imports(path)}
+    ours = {name for name in found if re.match(r"loupette(\.|$)", name)}
+    known = ("loupette.client", "loupette.errors", "loupette.__version__")
+    assert {name for name in ours if not name.startswith(known)} == set()
+
+
 def test_the_web_takes_no_function_that_reads_the_database() -> None:
     """Those run on the event loop wherever somebody forgets a thread; the engine does not."""
     types = ("database.Database", "keys.KeyRecord", "logs.LogRecord", "logs.format_log_id",
@@ -204,11 +215,31 @@ def test_a_fresh_interpreter_loads_no_framework(program: str) -> None:
     assert done.stdout.split() == []
 
 
-def test_importing_the_package_loads_almost_nothing() -> None:
-    script = (
-        "import sys, loupette; print(*{'numpy', 'PIL', 'starlette', 'sqlite3'} & {*sys.modules})"
+def run_fresh(script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
-    )
-    assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize(
+    ("program", "loads"),
+    [
+        ("import loupette", []),
+        ("import loupette; loupette.Client", ["httpx2"]),
+        ("from loupette import AsyncClient", ["httpx2"]),
+    ],
+)
+def test_importing_the_package_loads_almost_nothing(program: str, loads: list[str]) -> None:
+    heavier = {"numpy", "PIL", "starlette", "sqlite3", "httpx2", "loupette.engine"}
+    done = run_fresh(f"{program}\nimport sys\nprint(*{heavier} & {{*sys.modules}})")
+    assert (done.stdout.split(), done.stderr) == (loads, "")
+
+
+def test_without_its_http_library_the_client_says_what_to_install() -> None:
+    done = run_fresh("import sys; sys.modules['httpx2'] = None\nimport loupette\nloupette.Client")
+    assert "ImportError: the client needs httpx2: pip install 'loupette[client]'" in done.stderr
+
+
+def test_the_package_has_no_other_names() -> None:
+    done = run_fresh("import loupette\nloupette.Clients")
+    assert "AttributeError: module 'loupette' has no attribute 'Clients'" in done.stderr

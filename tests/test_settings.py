@@ -18,6 +18,11 @@ def test_variables_of_others_are_left_alone() -> None:
     assert Settings.from_environment({"PATH": "/bin", "DATABASE": "x"}) == Settings()
 
 
+def test_variables_of_the_client_are_left_alone() -> None:
+    of_the_client = {"LOUPETTE_URL": "http://127.0.0.1:8000", "LOUPETTE_KEY": "ak_x"}
+    assert Settings.from_environment(of_the_client) == Settings()
+
+
 @pytest.mark.parametrize(
     ("variable", "text", "name", "value"),
     [

@@ -61,10 +61,12 @@ class LoupetteError(Exception):
         reason: stable slug, e.g. ``"bad_base64"``.
         zh: the same in a few Chinese words.
         detail: JSON-ready facts for the caller (candidates of an ambiguous answer, limits).
+        log_id: the request's number in the server's log, where a client was told it.
     """
 
     reason: ClassVar[str] = "error"
     zh: ClassVar[str] = "错误"
+    log_id: str | None = None
 
     def __init__(self, message: str, *, detail: Mapping[str, object] | None = None) -> None:
         super().__init__(message)

@@ -11,6 +11,8 @@ from loupette.errors import SettingsError
 from loupette.sources import list_files
 
 PREFIX = "LOUPETTE_"
+_OF_THE_CLIENT = ("url", "key")
+"""Where `loupette.client` finds its server: no business of a server's."""
 
 Network: TypeAlias = IPv4Network | IPv6Network
 LogFormat: TypeAlias = Literal["text", "json"]
@@ -108,7 +110,7 @@ class Settings:
         values: dict[str, Any] = {}
         for variable, text in environment.items():
             name = variable.removeprefix(PREFIX).lower()
-            if not variable.startswith(PREFIX):
+            if not variable.startswith(PREFIX) or name in _OF_THE_CLIENT:
                 continue
             if name not in parsers:
                 known = ", ".join(PREFIX + field.upper() for field in parsers)
