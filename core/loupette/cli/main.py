@@ -44,7 +44,7 @@ def main(context: click.Context, database: Path | None, registry: Path | None) -
     \b
     loupette serve                                 serve the HTTP API
     loupette keys create shop --balance 100        a new key with ¥100
-    loupette solve captcha.png --type 50200        read one image, no server
+    loupette solve captcha.png --type 50200        read an image or a folder, no server
     loupette types                                 what is served, at what price
     loupette plugin new dots                       begin a plugin of your own
     loupette doctor                                what is wrong here, and how to mend it

@@ -95,5 +95,5 @@ class Labelled:
 
 def read_labels(source: Path) -> list[Labelled]:
     """The images of a source: a folder with ``labels.csv`` (columns ``file`` and ``answer``)."""
-    with (source / "labels.csv").open(encoding="utf-8", newline="") as file:
+    with (source / "labels.csv").open(encoding="utf-8-sig", newline="") as file:
         return [Labelled(source / row["file"], row["answer"]) for row in csv.DictReader(file)]
