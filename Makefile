@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-PACKAGES := -e . -e plugins/slider -e plugins/arith -e plugins/alnum
+PACKAGES := -e '.[client]' -e plugins/slider -e plugins/arith -e plugins/alnum
 PAGES := README.md docs/*.md plugins/*/README.md
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 

@@ -25,8 +25,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from loupette import errors
+from loupette import client, errors
 from loupette.cli.main import main
+from loupette.cli.sheet import Row
 from loupette.decoding import FORMATS, LIMITS
 from loupette.errors import LoupetteError, OperatorError
 from loupette.manager import load_plugins
@@ -554,7 +555,13 @@ def metrics_table() -> str:
 
 def attributes_of(kind: type) -> dict[str, str]:
     """The ``Attributes:`` section of a class's docstring."""
-    section = (inspect.getdoc(kind) or "").partition("Attributes:\n")[2]
+    return _entries(kind, "Attributes")
+
+
+def _entries(kind: type, title: str) -> dict[str, str]:
+    """One section of a docstring, up to the next."""
+    section = (inspect.getdoc(kind) or "").partition(f"{title}:\n")[2]
+    section = re.split(r"\n(?=\w)", section)[0]
     found: dict[str, str] = {}
     for entry in re.split(r"\n(?=    \w)", textwrap.indent(textwrap.dedent(section), "    ")):
         name, colon, text = entry.strip().partition(":")
@@ -574,6 +581,89 @@ def attributes_table(kind: type) -> str:
             if (name := field.name) in meanings
         ),
     )
+
+
+def fields_table(kind: type) -> str:
+    """The fields and computed values of a dataclass that people get and do not make."""
+    meanings, types = attributes_of(kind), _annotations(kind)
+    rows = [(_code(name), _code(types[name]), meanings[name]) for name in types]
+    rows += [
+        (
+            _code(name),
+            _code(inspect.signature(value.fget).return_annotation.__name__),
+            _first_line(value),
+        )
+        for name, value in vars(kind).items()
+        if isinstance(value, property)
+    ]
+    return table(("field", "type", "meaning"), rows)
+
+
+def client_arguments() -> str:
+    """What both clients are made with."""
+    parameters = inspect.signature(client.Client).parameters
+    return table(
+        ("argument", "default", "meaning"),
+        (
+            (_code(name), _code(_shown(parameters[name].default)), meaning)
+            for name, meaning in _entries(client.Client, "Args").items()
+        ),
+    )
+
+
+def _shown(value: object) -> str:
+    return f"{value.__module__}.{value.__name__}" if inspect.isbuiltin(value) else repr(value)
+
+
+def client_methods() -> str:
+    """Each call, as `Client` has it."""
+    return table(
+        ("call", "gives", "what"),
+        (
+            (_code(f"{name}({', '.join(list(signature.parameters)[1:])})"), _code(gives), line)
+            for name, method in vars(client.Client).items()
+            if inspect.isfunction(method) and not name.startswith("_")
+            for signature in [inspect.signature(method)]
+            for gives in [_bare(signature.return_annotation)]
+            for line in [_first_line(method)]
+        ),
+    )
+
+
+def _bare(annotation: object) -> str:
+    """An annotation without the names of modules."""
+    return re.sub(r"(\w+\.)+", "", inspect.formatannotation(annotation))
+
+
+def client_errors() -> str:
+    """What only a client raises."""
+    return table(
+        ("class", "reason", "meaning"),
+        (
+            (_code(kind.__name__), _code(kind.reason), _first_line(kind))
+            for kind in (client.NoReply, client.BadReply)
+        ),
+    )
+
+
+def client_results() -> str:
+    """Every result with its fields."""
+    return "\n".join(
+        f"### `{kind.__name__}`\n\n{_first_line(kind)}.\n\n{fields_table(kind)}"
+        for kind in (
+            client.Answer,
+            client.Balance,
+            client.Log,
+            client.Reported,
+            client.ServedType,
+        )
+    )
+
+
+def sheet_table() -> str:
+    """The columns of the CSV that ``loupette solve FOLDER`` writes."""
+    meanings = attributes_of(Row)
+    return table(("column", "meaning"), ((_code(name), meanings[name]) for name in meanings))
 
 
 def properties_table(kind: type) -> str:

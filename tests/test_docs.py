@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from loupette import plugin
+from loupette import client, plugin
 from loupette.plugin.types import DOCUMENTED_TYPES
 from loupette.registry import _REPORTS, _TYPE
 from loupette.settings import PREFIX, Settings
@@ -58,6 +58,11 @@ def test_hook_is_documented_under_its_signature(name: str) -> None:
 @pytest.mark.parametrize("name", plugin.__all__)
 def test_public_name_of_the_plugin_api_is_documented(name: str) -> None:
     assert re.search(rf"\b{name}\b", read("docs/plugin-api.md"))
+
+
+@pytest.mark.parametrize("name", client.__all__)
+def test_public_name_of_the_client_is_documented(name: str) -> None:
+    assert re.search(rf"\b{name}\b", read("docs/python-client.md"))
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Settings)])

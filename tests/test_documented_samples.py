@@ -226,3 +226,49 @@ def rounded(value: Any) -> Any:  # Any: JSON
     if isinstance(value, list):
         return [rounded(item) for item in value]
     return round(value, 2) if isinstance(value, Decimal) else value
+
+
+CLIENT = "docs/python-client.md"
+EXPORTED = (
+    "import os; os.environ |= {'LOUPETTE_URL': 'http://127.0.0.1:8000', 'LOUPETTE_KEY': 'ak_…'}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("containing", "printed"),
+    [
+        ("charset=", "{answer} 0."),
+        ("AsyncClient", "['{answer}', '{answer}', '{answer}']\n"),
+        ("client.types()", "10200 通用滑块 0.01\n"),
+        ("NoReply", "not read: low_confidence {{'confidence': "),
+        ("Retries", "{answer}\n"),
+    ],
+)
+def test_sample_of_the_client_runs_as_written(
+    server: Documented, run_sample: Run, containing: str, printed: str
+) -> None:
+    code = the(CLIENT, "python", containing)
+    assert run_sample(EXPORTED + code, sys.executable, "-c").startswith(
+        printed.format(answer=server.answer)
+    )
+
+
+def test_every_sample_of_the_client_is_run() -> None:
+    assert len(blocks(CLIENT, "python")) == 5
+
+
+def test_documented_folders_are_read_here_and_by_the_server(
+    server: Documented, run_sample: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "captchas"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.png").write_bytes(server.image)
+    (folder / "labels.csv").write_text(f"file,answer\n0.png,{server.answer.upper()}\n")
+    export = the(CLIENT, "bash", "export").splitlines()[1]
+    commands = the(CLIENT, "bash", "loupette solve")
+    script = f"{export}\n{commands}".replace("\nloupette", f"\n{sys.executable} -m loupette")
+    alone, here, *there = run_sample(script, "bash", "-ec").split("\n", 2)
+    assert (alone, here) == (server.answer, "3 files, 3 answered")
+    assert "right 1.000 [0.207, 1.000] n=1; of those answered" in there[0]
+    assert json.loads(there[0][there[0].index("{") :])["cost"] == 0.003

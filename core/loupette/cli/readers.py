@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeAlias
 
+import click
+
 from loupette.errors import Overloaded, PluginError
 from loupette.executor import Executor, make_executor
 from loupette.frames import Task
@@ -143,9 +145,14 @@ async def read_there(
         key: an API key; else ``LOUPETTE_KEY``.
         type_id: which type.
         options: as posted.
-    """
-    from loupette.client import AsyncClient, Retries
 
+    Raises:
+        click.ClickException: the client is not installed.
+    """
+    try:
+        from loupette.client import AsyncClient, Retries
+    except ImportError as error:  # says what to install
+        raise click.ClickException(str(error)) from error
     async with AsyncClient(url, key, retries=Retries(most=_BULK_RETRIES)) as client:
 
         async def read(images: Images) -> Reading:
