@@ -241,6 +241,13 @@ def test_without_its_http_library_the_client_says_what_to_install() -> None:
     assert "ImportError: the client needs httpx2: pip install 'loupette[client]'" in done.stderr
 
 
+def test_without_its_http_library_the_command_line_works_on_this_machine() -> None:
+    start = "import sys; sys.modules['httpx2'] = None\nfrom loupette.cli.main import main\n"
+    solve = f"main(['solve', {__file__!r}, '--type', '10999'"
+    assert "type 10999 is not served" in run_fresh(f"{start}{solve}])").stderr
+    assert "the client needs httpx2" in run_fresh(f"{start}{solve}, '--url', 'http://x'])").stderr
+
+
 def test_the_package_has_no_other_names() -> None:
     done = run_fresh("import loupette\nloupette.Clients")
     assert "AttributeError: module 'loupette' has no attribute 'Clients'" in done.stderr

@@ -75,6 +75,12 @@ def test_one_image_that_is_refused_says_why(
     assert said in result.output
 
 
+def test_a_field_of_the_request_is_no_option(loupette: Run, images: Path, url: str) -> None:
+    one = ("solve", str(images / "0.png"), "--type", "1", "--url", url, "--key", "ak_x")
+    result = loupette(*one, "-o", "type=2")
+    assert (result.exit_code, "type is not among the options" in result.output) == (1, True)
+
+
 def test_a_folder_is_read_and_its_cost_summed_up(
     loupette: Run, images: Path, url: str, new_key: NewKey, tmp_path: Path
 ) -> None:

@@ -20,6 +20,12 @@ def test_a_slash_at_the_end_and_a_path_are_taken() -> None:
     assert find_address("https://host/captcha/", KEY, {}).url == "https://host/captcha"
 
 
+def test_a_login_is_taken_out_of_the_url() -> None:
+    address = find_address("https://me:pass%40word@host:8443/x/", KEY, {})
+    assert (address.url, address.login) == ("https://host:8443/x", ("me", "pass@word"))
+    assert "pass" not in repr(address)
+
+
 @pytest.mark.parametrize(
     ("url", "key", "said"),
     [

@@ -298,5 +298,8 @@ def test_the_key_is_neither_shown_nor_logged(
     client.solve(IMAGE, 50200)
     shown = f"{client!r} {caught.value!r} {caught.value.__cause__!r} {caplog.text}"
     assert "http://server" in repr(client)
+    assert "POST http://server/api" in caplog.text
     assert KEY not in shown
-    assert "password" not in repr(client)
+    assert "password" not in shown
+    login = base64.b64encode(b"somebody:password").decode()
+    assert server.seen[-1].headers["Authorization"] == f"Basic {login}"

@@ -60,6 +60,7 @@ def test_every_call_works_in_process(
             client.report(answer.log_id, "wrong", answer="x")
         served = client.types()[fakes.ECHO]
         assert (served.price, served.inputs) == (Decimal("0.01"), ("image", "image2"))
+        assert served.status in ("starting", "ready")
         assert client.solve(client.sample(fakes.ECHO), fakes.ECHO).result == served.sample_answer
 
 

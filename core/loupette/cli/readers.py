@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import click
 
-from loupette.errors import Overloaded, PluginError
+from loupette.errors import Overloaded, PluginError, UnsupportedOption
 from loupette.executor import Executor, make_executor
 from loupette.frames import Task
 from loupette.manager import load_plugins
@@ -24,6 +24,8 @@ _ATTEMPTS = 5
 """For a worker to become free; there are never more images under way than workers."""
 _BULK_RETRIES = 10
 """A key's rate slows many files down; it must not end them."""
+
+_FIELDS = {"image", "type", "image2", "idempotency_key"}
 
 Options: TypeAlias = Mapping[str, OptionValue]
 
@@ -148,7 +150,10 @@ async def read_there(
 
     Raises:
         click.ClickException: the client is not installed.
+        UnsupportedOption: a field of the request, which is no option.
     """
+    if fields := _FIELDS & options.keys():
+        raise UnsupportedOption(f"{min(fields)} is not among the options of any type")
     try:
         from loupette.client import AsyncClient, Retries
     except ImportError as error:  # says what to install

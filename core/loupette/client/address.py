@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from loupette.errors import SettingsError
 
@@ -15,18 +15,14 @@ class Address:
     """A server and a key for it.
 
     Attributes:
-        url: without a slash at its end.
+        url: without a slash at its end, and without a name and a password.
         key: never shown.
+        login: the name and password that stood in the URL, for a proxy before the server.
     """
 
     url: str
     key: str = field(repr=False)
-
-    @property
-    def shown(self) -> str:
-        """The URL without a password that stands in it."""
-        parts = urlsplit(self.url)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    login: tuple[str, str] | None = field(default=None, repr=False)
 
 
 def find_address(
@@ -44,16 +40,20 @@ def find_address(
         raise SettingsError(f"an API key is needed: give key, or set {KEY}")
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise SettingsError("the API key has blanks or characters that no key has")
-    address = Address(url.rstrip("/"), key)
-    _check(address)
-    return address
+    bare, login = _take_login(url)
+    return Address(bare, key, login)
 
 
-def _check(address: Address) -> None:
+def _take_login(url: str) -> tuple[str, tuple[str, str] | None]:
+    """The URL without name and password, which a library's log would show."""
     try:
-        parts = urlsplit(address.url)
+        parts = urlsplit(url)
         is_usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         raise SettingsError("the URL cannot be read; it must be http(s)://HOST[:PORT]") from None
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
     if not is_usable or parts.query or parts.fragment:
-        raise SettingsError(f"{address.shown!r} must be http(s)://HOST[:PORT][/PATH]")
+        raise SettingsError(f"{bare!r} must be http(s)://HOST[:PORT][/PATH]")
+    if parts.username is None:
+        return bare, None
+    return bare, (unquote(parts.username), unquote(parts.password or ""))

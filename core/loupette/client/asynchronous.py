@@ -51,7 +51,7 @@ class AsyncClient:
         )
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._address.shown!r})"
+        return f"{type(self).__name__}({self._address.url!r})"
 
     async def __aenter__(self) -> Self:
         return self

@@ -55,7 +55,7 @@ class Client:
         )
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._address.shown!r})"
+        return f"{type(self).__name__}({self._address.url!r})"
 
     def __enter__(self) -> Self:
         return self

@@ -17,6 +17,7 @@ def connection_options(address: Address, timeout_s: float) -> dict[str, Any]:
     """Arguments of httpx2's clients, blocking or not (hence Any)."""
     return {
         "base_url": address.url,
+        "auth": address.login,
         "headers": {"X-API-Key": address.key, "User-Agent": f"loupette/{__version__}"},
         "timeout": timeout_s,
         "follow_redirects": False,  # the key goes to nobody else

@@ -130,6 +130,8 @@ class ServedType:
         plugin: which reads it.
         version: of the plugin.
         sample_answer: the true answer of the type's sample image.
+        status: how it is now; ``"ready"`` where all is well.
+        accuracy: as measured by the plugin's author, with n, interval and command; None if never.
     """
 
     type_id: int = field(metadata={"wire": "type"})
@@ -144,6 +146,8 @@ class ServedType:
     plugin: str
     version: str
     sample_answer: str
+    status: str
+    accuracy: Json | None
 
 
 @dataclass(frozen=True)
