@@ -65,7 +65,7 @@ class Sheet:
 
     def __init__(self, path: Path, columns: Iterable[str], rows: list[Row]) -> None:
         self.rows = rows
-        self.run = rows[0].run if rows else secrets.token_hex(8)
+        self.run = next((row.run for row in rows if row.run), "") or secrets.token_hex(8)
         self._columns = tuple(columns)
         # Names of files need not be text; they come back as they were.
         self._file = path.open("a", encoding="utf-8", errors="surrogateescape", newline="")
