@@ -160,11 +160,15 @@ def _steps(
 
 
 def _round_up(value: float) -> float:
-    """The next of 1, 2, 5, 10, 20, 50 and so on; of nothing, 1."""
+    """The next round number, half of which is one too; of nothing, 1."""
     if value <= 0:
         return 1.0
     power = float(10 ** math.floor(math.log10(value)))
-    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= value * 0.9999)
+    return next(
+        power * factor
+        for factor in (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
+        if power * factor >= value * 0.9999
+    )
 
 
 def _place(value: float) -> float:
