@@ -7,7 +7,7 @@ PACKAGES := -e . -e plugins/slider -e plugins/arith -e plugins/alnum
 PAGES := README.md docs/*.md plugins/*/README.md
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 
-.PHONY: run test test-api lint audit format docs bench-accuracy cards bench-peers bench-batches assets sheets train-alnum train-arith wheels test-wheels clean
+.PHONY: run test test-api lint audit format docs conformance chaos fuzz soak bench-accuracy cards bench-peers bench-load bench-logs bench-batches assets sheets train-alnum train-arith wheels test-wheels clean
 
 run: .venv/served  ## serve on 127.0.0.1:8000; the first start prints a demo key
 	$(BIN)/loupette serve --demo
@@ -38,6 +38,19 @@ format: .venv/developed
 docs: .venv/developed  ## write the generated parts of the docs anew
 	$(BIN)/cog -r $(PAGES)
 
+conformance: .venv/developed  ## check the plugins with the kit, record their tiers
+	for plugin in alnum arith slider; do \
+	  $(BIN)/loupette plugin check loupette-$$plugin --tier gold --write || exit 1; done
+
+chaos: .venv/developed  ## [ROUNDS=200] [SEED=1]: a fault a round under load, then every promise checked
+	PYTHONPATH=tests $(BIN)/python -m chaos.rounds --rounds $(or $(ROUNDS),200) --seed $(or $(SEED),1)
+
+fuzz: .venv/developed  ## [BODIES=100000] [SEED=1]: hostile bodies over loopback
+	PYTHONPATH=tests $(BIN)/python -m chaos.fuzz --bodies $(or $(BODIES),100000) --seed $(or $(SEED),1)
+
+soak: .venv/developed  ## [MINUTES=30] [RATE=40]: ordinary load; memory and latency, curves into build/soak
+	PYTHONPATH=tests $(BIN)/python -m chaos.soak --minutes $(or $(MINUTES),30) --rate $(or $(RATE),40)
+
 bench-accuracy: .venv/developed  ## DATA=folder [CHARSET=1] [JSON=file]: labelled images over HTTP
 	$(BIN)/python bench/accuracy.py $(DATA) $(if $(CHARSET),--charset) $(if $(JSON),--json $(JSON))
 
@@ -52,6 +65,18 @@ bench-peers: .venv/developed  ## DATA=folder [JSON=file]: beside ddddocr and cap
 	$(PEERS_PIP) --no-deps captcha-recognizer==1.0.2
 	$(BIN)/python bench/peers.py $(DATA) --peer build/peers/bin/python $(if $(JSON),--json $(JSON))
 	rm -rf build/peers
+
+bench-load: .venv/developed  ## [WORKERS=n] [SECONDS=5] [JSON=file]: requests a second, also of ddddocr
+	rm -rf build/peers && $(PYTHON) -m venv build/peers
+	build/peers/bin/python -m pip install --quiet --disable-pip-version-check \
+	  ddddocr==1.6.1 shapely fastapi 'uvicorn[standard]'
+	$(BIN)/python bench/load.py --peer build/peers/bin/python $(if $(WORKERS),--workers $(WORKERS)) \
+	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(JSON),--json $(JSON))
+	rm -rf build/peers
+
+bench-logs: .venv/developed  ## [ROWS=10000000] [FOLDER=folder] [JSON=file]: with a long log
+	$(BIN)/python bench/logs.py $(if $(ROWS),--rows $(ROWS)) $(if $(FOLDER),--folder $(FOLDER)) \
+	  $(if $(JSON),--json $(JSON))
 
 bench-batches: .venv/developed  ## whether solve_batch would gain: 50200's model alone and in batches
 	$(BIN)/python bench/batches.py

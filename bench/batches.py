@@ -18,7 +18,7 @@ from loupette.frames import Task
 from loupette.manager import Plugin
 from loupette.plugin import Pixels
 from loupette.solving import Solvers
-from loupette.toolkit.ctc import CtcRecognizer
+from loupette.toolkit.recognizer import CtcRecognizer
 from loupette_alnum.solver import WEIGHTS
 
 SAMPLES = Path(__file__).parents[1] / "plugins" / "alnum" / "tests" / "samples"

@@ -245,7 +245,7 @@ def make_report(figures: Mapping[str, dict[str, Any]], *, limit: int) -> dict[st
         "date": datetime.now(UTC).date().isoformat(),
         "command": "make bench-peers DATA=folder",
         "limit": limit,
-        "processor": _processor(),
+        "processor": processor(),
         **figures.get("text", {}),
         **{name: compared for name, compared in figures.items() if name != "text"},
     }
@@ -255,7 +255,7 @@ def make_report(figures: Mapping[str, dict[str, Any]], *, limit: int) -> dict[st
     return rounded
 
 
-def _processor() -> str:
+def processor() -> str:
     """What the milliseconds depend on."""
     found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
     return found[1] if found else platform.machine()

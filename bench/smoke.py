@@ -85,14 +85,14 @@ def _get(url: str) -> dict[str, dict[str, list[dict[str, object]]]]:
 
 def wait_until_ready(url: str) -> None:
     """Poll /readyz until it says yes, or give up."""
-    _wait_for(f"{url}/readyz")
+    wait_for(f"{url}/readyz")
 
 
 def _wait_until_alive(url: str) -> None:
-    _wait_for(f"{url}/livez")
+    wait_for(f"{url}/livez")
 
 
-def _wait_for(url: str) -> None:
+def wait_for(url: str) -> None:
     deadline_s = time.monotonic() + READY_S
     while time.monotonic() < deadline_s:
         try:

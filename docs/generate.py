@@ -34,11 +34,13 @@ from loupette.metrics import LedgerCheck, Metrics
 from loupette.money import to_micros
 from loupette.options import MIN_CONFIDENCE
 from loupette.plugin import TEXT_OPTIONS, Option, hookspecs
+from loupette.plugin.types import DOCUMENTED_TYPES
 from loupette.registry import ServedType, build_catalogue
 from loupette.settings import PREFIX, Settings
 from loupette.store.database import Database
 from loupette.store.keys import create_key
 from loupette.store.ledger import topup
+from loupette.testing import CHECKS
 from loupette.web import console
 from loupette.web.app import create_app
 from loupette.web.docs import anchor
@@ -46,7 +48,6 @@ from loupette.web.responses import REASONS, code_and_msg
 from loupette.web.samples import read_sample
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTED = {10200: "通用滑块", 50100: "计算题", 50200: "通用数英"}
 """The types of the documented page: these IDs and names stay as they are."""
 
 MENDS = {
@@ -202,7 +203,7 @@ def accuracy_means() -> str:
         alone = [score for score in scores if "image2" not in score["source"]]
         paired = [score for score in scores if "image2" in score["source"]]
         told = [score["charset"] for score in scores if score.get("charset")]
-        name = f"`{type_id}` {DOCUMENTED[type_id]}, {_LENIENT[type_id]}"
+        name = f"`{type_id}` {DOCUMENTED_TYPES[type_id]}, {_LENIENT[type_id]}"
         groups = {"": alone, ", with `image2`": paired, ", with `charset`": told}
         rows += [(name + given, *_means(group)) for given, group in groups.items() if group]
     head = ("type, right", "sources", "pictures", "right", "answered", "right of those answered")
@@ -307,7 +308,7 @@ def _measured() -> dict[str, Any]:
 
 
 def _scores_by_type() -> dict[int, list[dict[str, Any]]]:
-    by_type: dict[int, list[dict[str, Any]]] = {type_id: [] for type_id in DOCUMENTED}
+    by_type: dict[int, list[dict[str, Any]]] = {type_id: [] for type_id in DOCUMENTED_TYPES}
     for score in _measured()["scores"]:
         by_type[score["type_id"]].append(score)
     return by_type
@@ -520,7 +521,7 @@ def settings_table() -> str:
 def _default(field: Field[Any]) -> str:
     if field.name == "workers":
         return "one per core"
-    value = field.default if field.default is not MISSING else ""
+    value = "" if field.default in (MISSING, None) else field.default
     if isinstance(value, bool):
         value = int(value)
     if isinstance(value, tuple):
@@ -654,6 +655,26 @@ def _prose(thing: object) -> str:
 
 def _section(match: re.Match[str]) -> str:
     return f"\n**{match[1]}**: {' '.join(match[2].split())}\n"
+
+
+def example(name: str) -> str:
+    """One file of the example plugin, under its name."""
+    code = (ROOT / "docs" / "example-plugin" / name).read_text(encoding="utf-8")
+    return f"`{name}`:\n\n```{_LANGUAGES[Path(name).suffix]}\n{code}```\n"
+
+
+_LANGUAGES = {".py": "python", ".toml": "toml"}
+
+
+def own_text_type() -> str:
+    """The text type of one file."""
+    return example("own_text.py")
+
+
+def checks_table() -> str:
+    """Every check of the kit with the tier that demands it."""
+    rows = ((check.tier, _code(check.name), _first_line(check.run)) for check in CHECKS)
+    return table(("tier", "check", "what passes it"), rows)
 
 
 def commands(group: click.Group = main, path: str = "loupette") -> Iterator[tuple[str, Any]]:

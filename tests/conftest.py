@@ -64,6 +64,15 @@ def client(settings: Settings) -> Iterator[TestClient]:
 
 
 @pytest.fixture
+def forget_modules() -> Iterator[None]:
+    """What the test imports is imported anew in the next one."""
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+@pytest.fixture
 def new_key(settings: Settings) -> Callable[..., str]:
     """Makes a key of a fresh account on the running server's database."""
 

@@ -36,6 +36,7 @@ class Server:
 
     process: subprocess.Popen[bytes]
     port: int
+    timeout_s: float = 60.0
 
     def post(
         self, fields: Mapping[str, object], key: str, headers: Mapping[str, str] | None = None
@@ -53,7 +54,7 @@ class Server:
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Send one request on a connection of its own."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=self.timeout_s)
         try:
             kind = {"Content-Type": "application/json", "X-API-Key": key}
             connection.request(method, path, body, {**kind, **(headers or {})})
@@ -65,7 +66,24 @@ class Server:
 
     def connect(self) -> socket.socket:
         """A bare connection, for what no HTTP library would send."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=self.timeout_s)
+
+    def metric(self, name: str) -> float:
+        """What /metrics says now of a metric without labels."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=self.timeout_s)
+        try:
+            connection.request("GET", "/metrics")
+            lines = connection.getresponse().read().decode().splitlines()
+        finally:
+            connection.close()
+        return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
+    def wait_until_ready(self) -> None:
+        """Wait until /readyz says yes."""
+        deadline_s = time.monotonic() + 60
+        while self.request("GET", "/readyz", "").status != 200:
+            assert time.monotonic() < deadline_s, "the server does not become ready"
+            time.sleep(0.02)  # a poll; the deadline decides
 
     def workers(self) -> list[int]:
         """The process ids of its solver processes."""
@@ -104,12 +122,37 @@ def serve(
     try:
         yield Server(process, port)
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        stop(process)
+
+
+def start(settings: Settings, port: int, *, messages: IO[bytes] | None = None) -> Server:
+    """Run `loupette serve`, which does not listen yet; whoever calls stops or kills it."""
+    command = [sys.executable, "-m", "loupette", "serve", "--port", str(port)]
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, **_environment(settings)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=messages,
+    )
+    return Server(process, port, timeout_s=20.0)
+
+
+def stop(process: subprocess.Popen[bytes]) -> int:
+    """End a server as an operator does, or kill it when it does not obey; its exit code."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        return process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+def find_port() -> int:
+    """A loopback port that is free right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _environment(settings: Settings) -> dict[str, str]:

@@ -153,7 +153,9 @@ def test_images_are_decoded_where_solvers_are_and_solvers_are_in_workers_only() 
     """Never on the event loop: a stranger's image may take long, or end the process."""
 
     def takers(name: str) -> set[str]:
-        return {str(p.relative_to(CORE)) for p in engine_sources() if name in {*imports(p)}}
+        return {
+            str(p.relative_to(CORE)) for p in engine_sources("testing") if name in {*imports(p)}
+        }
 
     assert takers("loupette.decoding.decode_picture") == {"solving.py"}
     workers = {"worker.py", "threads.py"}

@@ -27,6 +27,7 @@ from loupette.errors import (
     TooManyFrames,
 )
 from loupette.plugin import Picture
+from mutation import mutate
 
 Spell = Callable[[str], str]
 
@@ -342,9 +343,19 @@ def test_random_bytes_behind_a_magic_give_a_picture_or_a_bad_image(
     assert_picture_or_bad_image(example_of(format_)[:14] + tail)
 
 
+_NOISE = Image.fromarray(noise((24, 32, 3)))
 _EXAMPLES = {format_: example_of(format_) for format_ in FORMATS} | {
     "animation": gif_frames(3),
     "grey16": save(Image.fromarray(noise((9, 13), np.uint16)), "PNG"),
+    "palette": save(_NOISE.quantize(16), "PNG", transparency=3),
+    "bits": save(_NOISE.convert("1"), "PNG"),
+    "progressive": save(_NOISE, "JPEG", progressive=True),
+    "cmyk": save(_NOISE.convert("CMYK"), "JPEG"),
+    "lossless": save(_NOISE.convert("RGBA"), "WEBP", lossless=True),
+    "animated-webp": save(
+        _NOISE, "WEBP", save_all=True, append_images=[_NOISE.rotate(90)], duration=50
+    ),
+    "palette-bmp": save(_NOISE.quantize(16), "BMP"),
 }
 
 
@@ -352,6 +363,27 @@ _EXAMPLES = {format_: example_of(format_) for format_ in FORMATS} | {
 @given(seed=st.integers(0, 2**32))
 def test_a_mutated_image_gives_a_picture_or_a_bad_image(name: str, seed: int) -> None:
     assert_picture_or_bad_image(mutate(_EXAMPLES[name], random.Random(seed)))
+
+
+@given(st.sampled_from(sorted(_EXAMPLES)), st.sampled_from(sorted(_EXAMPLES)), st.floats(0, 1))
+def test_the_beginning_of_one_image_before_the_end_of_another_gives_a_picture_or_a_bad_image(
+    one: str, other: str, share: float
+) -> None:
+    head, tail = _EXAMPLES[one], _EXAMPLES[other]
+    spliced = head[: round(len(head) * share)] + tail[round(len(tail) * share) :]
+    assert_picture_or_bad_image(spliced)
+
+
+@given(st.binary(max_size=400))
+def test_random_bytes_give_a_picture_or_a_bad_image(data: bytes) -> None:
+    assert_picture_or_bad_image(data)
+
+
+@given(seed=st.integers(0, 2**32))
+def test_mutated_base64_gives_bytes_or_a_bad_image(seed: int) -> None:
+    sent = base64.b64encode(_EXAMPLES["png"])
+    with suppress(BadImage):
+        assert decode_base64(mutate(sent, random.Random(seed)).decode("latin-1"))
 
 
 @pytest.mark.parametrize("cut", range(1, 9))
@@ -379,20 +411,3 @@ def assert_picture_or_bad_image(data: bytes) -> None:
     assert picture.frames.dtype == np.uint8
     assert picture.frames.ndim == 4
     assert picture.frames.size
-
-
-def mutate(data: bytes, random_: random.Random) -> bytes:
-    """Change a few bytes, mostly near the beginning, where the headers are."""
-    changed = bytearray(data)
-    for _ in range(random_.choice([1, 2, 4, 16])):
-        at = random_.randrange(min(len(changed), random_.choice([30, 100, 10_000])))
-        match random_.randrange(4):
-            case 0:
-                changed[at] = random_.choice([0, 1, 127, 128, 255])
-            case 1:
-                changed[at] ^= 1 << random_.randrange(8)
-            case 2:
-                changed[at:at] = random_.randbytes(random_.randrange(1, 9))
-            case _:
-                del changed[max(at, 12) : max(at, 12) + random_.randrange(1, 9)]
-    return bytes(changed)

@@ -1,11 +1,9 @@
 """What the code offers is documented; what the documents show is up to date, linked and works."""
 
 import json
-import os
 import re
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -15,6 +13,7 @@ from urllib.parse import unquote
 import pytest
 
 from loupette import plugin
+from loupette.plugin.types import DOCUMENTED_TYPES
 from loupette.registry import _REPORTS, _TYPE
 from loupette.settings import PREFIX, Settings
 from loupette.web.docs import anchor
@@ -101,7 +100,7 @@ def test_registry_key_is_documented(key: str) -> None:
 
 def test_documented_types_are_served_under_their_names() -> None:
     served = generate.served_types()
-    assert {type_id: kind.spec.name for type_id, kind in served.items()} == generate.DOCUMENTED
+    assert {type_id: kind.spec.name for type_id, kind in served.items()} == DOCUMENTED_TYPES
 
 
 NAMED_TEST = re.compile(r"`((?:tests|plugins)/[\w/]+\.py)::(\w+)`")
@@ -148,62 +147,6 @@ def test_every_page_is_in_the_index() -> None:
     index = read("docs/index.md") + read("docs/index.zh.md")
     missing = [page.name for page in DOCS.glob("*.md") if f"({page.name})" not in index]
     assert missing == []
-
-
-TUTORIAL = re.compile(r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
-
-
-@pytest.mark.slow
-def test_tutorial_gives_a_plugin_that_works(tmp_path: Path) -> None:
-    package, installed = tmp_path / "package", tmp_path / "installed"
-    for name, code in TUTORIAL.findall(read("docs/writing-a-plugin.md")):
-        (package / name).parent.mkdir(parents=True, exist_ok=True)
-        (package / name).write_text(code, encoding="utf-8")
-    registry = tmp_path / "registry.toml"
-    registry.write_text(the_registry_lines(), encoding="utf-8")
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(installed),
-        "LOUPETTE_REGISTRY": str(registry),
-    }
-
-    def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", *arguments],
-            cwd=package,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    offline = ["--no-build-isolation", "--no-deps", "--no-index", "--quiet"]
-    run("pip", "install", *offline, "--target", str(installed), ".")
-    assert "5 passed" in run("pytest", "-q", "-p", "no:cacheprovider", "tests")
-    rows = json.loads(run("loupette", "plugins", "--json"))
-    assert [row["types"] for row in rows if row["plugin"] == "loupette-dots"] == [[60100]]
-    (package / "dots.png").write_bytes(draw_dots(installed))
-    assert run("loupette", "solve", "dots.png", "--type", "60100") == "7\n"
-
-
-def the_registry_lines() -> str:
-    blocks = re.findall(r"```toml\n(.*?)```", read("docs/writing-a-plugin.md"), re.DOTALL)
-    (lines,) = [block for block in blocks if block.startswith("[types.")]
-    assert tomllib.loads(lines)["types"]
-    return str(lines)
-
-
-def draw_dots(installed: Path) -> bytes:
-    code = "import sys; from loupette_dots.drawing import draw; sys.stdout.buffer.write(draw(7))"
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(installed)},
-        capture_output=True,
-        check=True,
-        timeout=60,
-    ).stdout
 
 
 @pytest.mark.parametrize(

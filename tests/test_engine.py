@@ -40,10 +40,9 @@ WHITE = fakes.draw_png()
 BLACK = fakes.draw_png(colour="black")
 
 
-def render(outcome: Outcome) -> tuple[int, bytes]:
+def render(outcome: Outcome) -> bytes:
     """What the web would make of it, as plain as can be."""
-    code = 400 if outcome.error else 200
-    return code, f"{outcome.log_id} {outcome.balance_micros}".encode()
+    return f"{outcome.log_id} {outcome.balance_micros}".encode()
 
 
 class Desk:
@@ -58,7 +57,9 @@ class Desk:
 
     async def solve(self, posted: Posted, *, gone: asyncio.Future[None] | None = None) -> Outcome:
         never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        return await self.engine.solve(self.begin(), posted, gone=gone or never, render=render)
+        return await self.engine.solve(
+            self.begin(), posted, gone=gone or never, code=200, render=render
+        )
 
     def balance(self) -> int:
         return self.engine._ledger.available(self.key.account_id)
@@ -208,7 +209,9 @@ def test_a_cancelled_call_leaves_no_hold(run: Run) -> None:
 def test_a_failure_is_logged_with_its_reason_and_costs_nothing(run: Run) -> None:
     async def scenario(desk: Desk) -> None:
         error = UnknownType("no such type")
-        outcome = await desk.engine.fail(desk.begin(), error, type_id=99999, render=render)
+        outcome = await desk.engine.fail(
+            desk.begin(), error, type_id=99999, code=400, render=render
+        )
         assert (outcome.error, outcome.cost_micros) == (error, 0)
         assert outcome.balance_micros == 1_000_000
         (log,) = desk.logs()
@@ -254,7 +257,7 @@ def test_a_stored_answer_is_given_to_the_next_and_logged(run: Run) -> None:
         call = named(desk)
         async with desk.engine.once(call):
             posted = Posted(fakes.ECHO, WHITE)
-            await desk.engine.solve(call, posted, gone=never, render=render)
+            await desk.engine.solve(call, posted, gone=never, code=200, render=render)
         async with desk.engine.once(named(desk)) as stored:
             assert stored
             assert (stored.status, stored.reply) == (200, f"{call.log_id} 990000".encode())

@@ -121,6 +121,17 @@ def test_requests_are_told_in_json_only() -> None:
     assert [json.loads(line)["message"] for line in lines] == ["one", "two"]
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_broken_form_of_a_stranger_leaves_no_line(form: str) -> None:
+    parse = (
+        "from python_multipart.multipart import MultipartParser, MultipartParseError\n"
+        f"set_up_messages({form!r})\n"
+        "try: MultipartParser(b'x').write(b'broken')\n"
+        "except MultipartParseError: pass"
+    )
+    assert run(parse) == ""
+
+
 def test_warnings_of_libraries_are_json_too() -> None:
     (line,) = run("set_up_messages('json'); warnings.warn('old')").splitlines()
     assert json.loads(line)["logger"] == "py.warnings"

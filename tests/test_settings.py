@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loupette.errors import SettingsError
-from loupette.settings import Settings
+from loupette.settings import Images, Settings
 
 
 def test_nothing_set_gives_the_defaults() -> None:
@@ -40,6 +40,12 @@ def test_variables_of_others_are_left_alone() -> None:
         ("LOUPETTE_METRICS_FROM", "192.0.2.7", "metrics_from", (ip_network("192.0.2.7/32"),)),
         ("LOUPETTE_METRICS_FROM", "", "metrics_from", ()),
         ("LOUPETTE_LOG_FORMAT", "json", "log_format", "json"),
+        ("LOUPETTE_PLUGINS_DIR", "mine", "plugins_dir", Path("mine")),
+        ("LOUPETTE_TRACE_PLUGINS", "1", "trace_plugins", True),
+        ("LOUPETTE_IMAGES", "none", "images", Images()),
+        ("LOUPETTE_IMAGES", "hash", "images", Images(hashed=True)),
+        ("LOUPETTE_IMAGES", "7d", "images", Images(hashed=True, kept_days=7)),
+        ("LOUPETTE_IMAGES_MAX_BYTES", "1000", "images_max_bytes", 1000),
     ],
 )
 def test_each_field_has_its_variable(variable: str, text: str, name: str, value: object) -> None:
@@ -59,6 +65,10 @@ def test_each_field_has_its_variable(variable: str, text: str, name: str, value:
         ("LOUPETTE_ALWAYS_200", "maybe"),
         ("LOUPETTE_ALWAYS_200", ""),
         ("LOUPETTE_LOG_FORMAT", "JSON"),
+        ("LOUPETTE_IMAGES", "7"),
+        ("LOUPETTE_IMAGES", "0d"),
+        ("LOUPETTE_IMAGES", "3651d"),
+        ("LOUPETTE_IMAGES", "keep"),
         ("LOUPETTE_METRICS_FROM", "localhost"),
         ("LOUPETTE_METRICS_FROM", "192.0.2.7/24"),
     ],
@@ -81,3 +91,21 @@ def test_settings_cannot_be_changed_once_made() -> None:
 
 def test_there_is_at_least_one_worker_by_default() -> None:
     assert Settings().workers >= 1
+
+
+def test_modules_are_the_named_ones_and_the_files_of_the_folder(tmp_path: Path) -> None:
+    for name in ("b.py", "a.py", "_shared.py", ".hidden.py", "notes.txt"):
+        (tmp_path / name).touch()
+    settings = Settings(plugins=("named",), plugins_dir=tmp_path)
+    assert settings.modules == ("named", str(tmp_path / "a.py"), str(tmp_path / "b.py"))
+
+
+def test_a_folder_of_plugins_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="is no folder; correct --plugins-dir"):
+        _ = Settings(plugins_dir=tmp_path / "none").modules
+
+
+def test_a_file_that_cannot_be_named_to_the_workers_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a,b.py").touch()
+    with pytest.raises(SettingsError, match="may have a comma"):
+        _ = Settings(plugins_dir=tmp_path).modules

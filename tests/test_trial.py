@@ -66,10 +66,10 @@ def test_plugin_that_cannot_be_imported_is_a_failure_and_the_registry_says_what_
     assert "pip install loupette-nowhere" in found.problem
 
 
-def test_misspelt_hook_is_the_problem(plugin: Callable[..., Settings]) -> None:
+def test_misspelt_hook_is_a_failure(plugin: Callable[..., Settings]) -> None:
     found = find_installed(plugin(READS.replace("def loupette_solvers", "def loupette_solver")))
-    assert "rename it to 'loupette_solvers'" in found.problem
-    assert found.loaded == ()
+    assert "rename it to 'loupette_solvers'" in found.failures["stranger"]
+    assert "loupette-alnum" in found.loaded
 
 
 @pytest.mark.parametrize(

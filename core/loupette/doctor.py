@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from loupette.errors import PluginError
-from loupette.manager import find_sources
 from loupette.packages import damaged_files, edited_in, find_distributions, has_hashes, source_of
 from loupette.settings import Settings
+from loupette.sources import find_sources
 from loupette.store.integrity import inspect
 from loupette.store.lock import serving_pid
 from loupette.store.migrations import describe_newer
@@ -148,14 +148,14 @@ def _check_served(settings: Settings, packages: Mapping[str, Distribution]) -> I
     yield check_plugins(installed)
     yield check_registry(settings.registry, installed)
     for type_id, plugin in installed.types.items():
-        problem = read_sample(type_id, settings.plugins)
+        problem = read_sample(type_id, settings.modules)
         yield check_sample(type_id, plugin, problem, packages.get(plugin))
 
 
 def _find_culprits(settings: Settings, error: PluginError) -> Iterator[Finding]:
     """Which plugin ends the process of whoever imports it; the rest stays unknown until it went."""
     found = False
-    for source in find_sources(settings.plugins):
+    for source in find_sources(settings.modules):
         problem = try_import(source.module)
         if problem:
             found = True

@@ -1,6 +1,8 @@
 """The use case: check the type, hold the price, solve, settle, log."""
 
 import asyncio
+import hashlib
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
@@ -19,14 +21,20 @@ from loupette.frames import Read, Task
 from loupette.options import check_options, hold_to_options
 from loupette.plugin import Answer, Json
 from loupette.registry import Catalogue, ServedType
+from loupette.settings import Images
 from loupette.store import idempotency, keys, logs
 from loupette.store.audit import Audit, audit
 from loupette.store.database import Database, connect_read_only
 from loupette.store.idempotency import IdempotentReply, StoredReply
+from loupette.store.images import ImageFolder
 from loupette.store.keys import KeyRecord
 from loupette.store.ledger import Hold, Ledger
 from loupette.store.logs import LogCounter, LogEntry, LogRecord, format_log_id, record
 from loupette.store.reports import Reported, report
+
+_DAY_MS = 86_400_000
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,12 +46,14 @@ class Call:
         log_id: its number in the log.
         started_s: monotonic clock at its arrival.
         idempotency: the caller's Idempotency-Key and the SHA-256 of the body, if it sent one.
+        image_hash: SHA-256 of its image, where that is kept.
     """
 
     key: KeyRecord
     log_id: int
     started_s: float
     idempotency: tuple[str, bytes] | None = None
+    image_hash: bytes | None = None
 
     def elapsed_ms(self) -> int:
         """Milliseconds since the request arrived."""
@@ -85,8 +95,8 @@ class Outcome:
     ended_s: int = field(default_factory=lambda: int(time.time()))
 
 
-Render: TypeAlias = Callable[[Outcome], tuple[int, bytes]]
-"""Makes the reply to an outcome: its code, and the body that is stored for an Idempotency-Key."""
+Render: TypeAlias = Callable[[Outcome], bytes]
+"""Makes the body of the reply to an outcome, to be stored for an Idempotency-Key."""
 
 
 class Engine:
@@ -96,15 +106,28 @@ class Engine:
         catalogue: what is served.
         database: open, and written by this process alone.
         pool: started and closed by the caller.
+        images: what is kept of the callers' images.
+        images_max_bytes: of all that are kept.
     """
 
-    def __init__(self, catalogue: Catalogue, database: Database, pool: Executor) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        database: Database,
+        pool: Executor,
+        *,
+        images: Images = Images(),  # noqa: B008  # frozen
+        images_max_bytes: int = 0,
+    ) -> None:
         self.catalogue = catalogue
         self.database = database
         self.pool = pool
         self._ledger = Ledger(database)
         self._counter = LogCounter(database)
         self._running: dict[tuple[int, str], asyncio.Event] = {}
+        self._images = images
+        self._images_max_bytes = images_max_bytes
+        self._image_folder = ImageFolder(database.path)
 
     @property
     def open_holds(self) -> int:
@@ -147,12 +170,29 @@ class Engine:
             del self._running[slot]
             done.set()
 
+    async def keep_images(self, call: Call, posted: Posted) -> Call:
+        """Keep of a call's images what the operator wants; no failure of that ends the call."""
+        if not self._images.hashed:
+            return call
+        if self._images.kept_days:
+            sent = [image for image in (posted.image, posted.image2) if image is not None]
+            await asyncio.to_thread(self._write_images, call.log_id, sent)
+        return replace(call, image_hash=hashlib.sha256(posted.image).digest())
+
+    def _write_images(self, log_id: int, sent: list[bytes]) -> None:
+        try:
+            if not self._image_folder.keep(log_id, sent, max_bytes=self._images_max_bytes):
+                _log.warning("%s: there is no room for its image", format_log_id(log_id))
+        except OSError as error:
+            _log.error("%s: its image is not kept: %s", format_log_id(log_id), error)
+
     async def solve(
         self,
         call: Call,
         posted: Posted,
         *,
         gone: asyncio.Future[None],
+        code: int,
         render: Render,
     ) -> Outcome:
         """Answer one call, and charge for it.
@@ -163,6 +203,7 @@ class Engine:
             gone: done when the caller has hung up. Before an answer exists that ends the call,
                 free of charge; after it the charge is carried through, and the answer can be
                 fetched by log ID or Idempotency-Key.
+            code: of the reply to an answer.
             render: makes the reply that is stored for the Idempotency-Key.
 
         Raises:
@@ -178,7 +219,7 @@ class Engine:
             read = await _unless_gone(self.pool.solve(task, deadline_s=served.deadline_s), gone)
             answer = Answer(read.result, read.confidence, _full_detail(read, served))
             hold_to_options(answer, options, spec=served.spec, min_confidence=served.min_confidence)
-            return await self._settle(call, served, hold, answer, render)
+            return await self._settle(call, served, hold, answer, code=code, render=render)
         finally:
             self._ledger.release(hold)
 
@@ -188,6 +229,8 @@ class Engine:
         served: ServedType,
         hold: Hold,
         answer: Answer,
+        *,
+        code: int,
         render: Render,
     ) -> Outcome:
         outcome = Outcome(
@@ -200,9 +243,8 @@ class Engine:
         )
 
         def reply(balance_micros: int) -> bytes:
-            return render(replace(outcome, balance_micros=balance_micros))[1]
+            return render(replace(outcome, balance_micros=balance_micros))
 
-        code, _ = render(outcome)
         entry = _entry(call, outcome, code=code, type_id=served.spec.type_id)
         settled = self._ledger.settle(hold, entry, _to_store(call, code, reply))
         balance_micros = (await asyncio.wrap_future(settled)).balance_micros
@@ -214,6 +256,7 @@ class Engine:
         error: LoupetteError,
         *,
         type_id: int | None,
+        code: int,
         render: Render,
     ) -> Outcome:
         """Log a call that was not answered; it costs nothing.
@@ -222,14 +265,14 @@ class Engine:
             call: from `begin`.
             error: why.
             type_id: what was asked for, where that is known.
+            code: of the reply.
             render: makes the reply that is stored for the Idempotency-Key.
         """
         outcome = Outcome(call.log_id, 0, call.elapsed_ms(), error=error)
 
         def reply(balance_micros: int) -> bytes:
-            return render(replace(outcome, balance_micros=balance_micros))[1]
+            return render(replace(outcome, balance_micros=balance_micros))
 
-        code, _ = render(outcome)
         # Only what the solver made of the image is final; a retry after anything else may succeed.
         stored = _to_store(call, code, reply) if isinstance(error, Unsolvable) else None
         entry = _entry(call, outcome, code=code, type_id=type_id)
@@ -268,9 +311,12 @@ class Engine:
         """The account's own log entry, if there is one."""
         return await asyncio.to_thread(lambda: logs.get(self.database.reader, account_id, log_id))
 
-    async def purge_replies(self) -> None:
-        """Forget the replies stored for repeats a day after they were given."""
-        await asyncio.to_thread(idempotency.purge, self.database, now_ms=_now_ms())
+    async def purge(self) -> None:
+        """Forget the replies stored for repeats after a day, and images after their days."""
+        now_ms = _now_ms()
+        await asyncio.to_thread(idempotency.purge, self.database, now_ms=now_ms)
+        kept_ms = self._images.kept_days * _DAY_MS
+        await asyncio.to_thread(self._image_folder.purge, now_ms - kept_ms)
 
     async def verify_ledger(self) -> Audit:
         """Add the money up again, as ``loupette ledger verify`` does; a cancel interrupts it."""
@@ -333,6 +379,7 @@ def _entry(call: Call, outcome: Outcome, *, code: int, type_id: int | None) -> L
         confidence=answer.confidence if answer else None,
         response_ms=outcome.response_ms,
         detail=answer.detail if answer else (error.detail if error else None),
+        image_hash=call.image_hash,
     )
 
 

@@ -126,7 +126,7 @@ class Dispatcher:
 def make_executor(catalogue: Catalogue, plugins: Iterable[Plugin], settings: Settings) -> Executor:
     """A pool of `settings.workers` workers for each isolation that a served type has."""
     isolations: dict[str, Isolation] = {
-        "process": Processes(settings.plugins, log_format=settings.log_format),
+        "process": Processes(settings.modules, log_format=settings.log_format),
         "thread": Threads(plugins),
     }
     types: dict[str, list[int]] = {}

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from loupette.engine import Engine
+from loupette.frames import Read, Task
 from loupette.manager import Plugins
 from loupette.registry import ServedType, price_of
 from loupette.store import keys, ledger, logs, overrides, sessions, statement, statistics
 from loupette.store.audit import Audit
+from loupette.store.images import ImageFolder
 from loupette.store.keys import KeyRecord, NewKey, RolledKey
-from loupette.store.logs import LogRecord
+from loupette.store.logs import LogRecord, format_log_id
 from loupette.store.overrides import Override
 from loupette.store.statement import LedgerRecord
 from loupette.store.statistics import Statistics
@@ -128,6 +130,27 @@ class Management:
             return logs.get(self._db.reader, account_id, log_id)
 
         return await asyncio.to_thread(read)
+
+    async def images(self, log_id: int) -> list[bytes]:
+        """What was sent with a request, where it is kept."""
+
+        def read() -> list[bytes]:
+            return [file.read_bytes() for file in ImageFolder(self._db.path).find(log_id)]
+
+        return await asyncio.to_thread(read)
+
+    async def replay(self, by: KeyRecord, log: LogRecord, sent: Sequence[bytes]) -> Read:
+        """Have a request's images read once more, by today's plugins; nothing is charged.
+
+        Without options, as no log has them.
+
+        Raises:
+            LoupetteError: they are not read.
+        """
+        served = self._registered.find(log.type_id or 0)
+        _audit(by, "replayed %s", format_log_id(log.id))
+        task = Task(served.spec.type_id, sent[0], sent[1] if len(sent) > 1 else None)
+        return await self._engine.pool.solve(task, deadline_s=served.deadline_s)
 
     async def statement(
         self, account_id: int | None, *, before: int | None, limit: int

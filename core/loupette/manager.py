@@ -1,14 +1,14 @@
 """Load plugins one by one; keep what broke with its reason."""
 
 import difflib
-import importlib
+import logging
+import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import cast
 
 import pluggy
 
@@ -18,6 +18,9 @@ from loupette.options import MIN_CONFIDENCE
 from loupette.plugin import TEXT_OPTIONS, Option, SolverSpec
 from loupette.plugin.hookspecs import PROJECT, LoupetteHooks
 from loupette.plugin.types import LARGEST_TYPE_ID
+from loupette.sources import Source, find_sources, is_file
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,9 @@ class Plugin:
     """A plugin that loaded.
 
     Attributes:
-        name: its distribution, or its module where it comes from a path.
+        name: its distribution, its module where it was named by hand, or its file.
         version: of the distribution; empty where there is none.
-        module: what its entry point names.
+        module: what was imported: what its entry point names, or the path of a file.
         specs: the types it reads.
     """
 
@@ -35,6 +38,11 @@ class Plugin:
     version: str
     module: str
     specs: tuple[SolverSpec, ...]
+
+    @property
+    def in_development(self) -> bool:
+        """It is a single file, of the folder that the operator gave with ``--plugins-dir``."""
+        return is_file(self.module)
 
 
 @dataclass(frozen=True)
@@ -55,31 +63,14 @@ class Plugins:
     failures: tuple[PluginFailure, ...]
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where a plugin is to be found; nothing of it is imported yet."""
-
-    name: str
-    version: str
-    module: str
-    entry_point: EntryPoint | None = None
-
-    def load(self) -> ModuleType:
-        """Import it."""
-        if self.entry_point is None:
-            return importlib.import_module(self.module)
-        loaded: ModuleType = self.entry_point.load()
-        return loaded
-
-
 def load_plugins(extra_modules: Iterable[str] = ()) -> Plugins:
-    """Load every installed plugin, and modules named by hand.
+    """Load every installed plugin, and what is named by hand.
 
     Args:
-        extra_modules: import names beside the entry points.
+        extra_modules: import names, or paths of single files, beside the entry points.
 
     Raises:
-        PluginError: a hook that does not exist (usually misspelt), or two plugins with one type ID.
+        PluginError: two installed plugins with one type ID.
     """
     host = pluggy.PluginManager(PROJECT)
     host.add_hookspecs(LoupetteHooks)
@@ -87,55 +78,69 @@ def load_plugins(extra_modules: Iterable[str] = ()) -> Plugins:
     failures: list[PluginFailure] = []
     for source in find_sources(extra_modules):
         try:
-            module = source.load()
-            host.register(module, name=source.module)
-            _check_hooks(host, source)
-            specs = tuple(_call_hook(host, module))
-        except PluginError:
-            raise
+            specs = _load(host, source)
+            plugin = Plugin(source.name, source.version, source.module, specs)
+            _check_clashes([*loaded, plugin])
         except (Exception, SystemExit) as error:  # a stranger's code: whatever it raises is its own
-            reason = f"{type(error).__name__}: {error}"
-            failures.append(
-                PluginFailure(source.name, source.module, reason, traceback.format_exc())
-            )
+            if isinstance(error, PluginError) and not is_file(source.module):
+                raise
+            failures.append(_failure(source, error))
         else:
-            loaded.append(Plugin(source.name, source.version, source.module, specs))
-    _check_clashes(loaded)
+            loaded.append(plugin)
     return Plugins(tuple(loaded), tuple(failures))
 
 
-def find_sources(extra_modules: Iterable[str] = ()) -> list[Source]:
-    """Every installed plugin, and modules named by hand, without importing any."""
-    found = sorted(entry_points(group=PROJECT), key=lambda point: point.value)
-    sources = [
-        Source(
-            name=point.dist.name if point.dist else point.name,
-            version=point.dist.version if point.dist else "",
-            module=point.value,
-            entry_point=point,
-        )
-        for point in found
-    ]
-    return sources + [Source(name, "", name) for name in extra_modules]
+def _failure(source: Source, error: BaseException) -> PluginFailure:
+    reason = f"{type(error).__name__}: {error}"
+    return PluginFailure(source.name, source.module, reason, traceback.format_exc())
 
 
-def _check_hooks(host: pluggy.PluginManager, source: Source) -> None:
+def _load(host: pluggy.PluginManager, source: Source) -> tuple[SolverSpec, ...]:
+    with _traced(f"{source.name} is imported from {source.module}"):
+        module = source.load()
+    host.register(module, name=source.module)
+    try:
+        _check_hooks(host)
+        with _traced(f"{source.name} is asked for loupette_solvers()"):
+            return tuple(_call_hook(host, module))
+    except BaseException:
+        host.unregister(module)  # what is wrong with it must not be laid to the next one
+        raise
+
+
+@contextmanager
+def _traced(what: str) -> Iterator[None]:
+    """Say how long something took, for ``LOUPETTE_TRACE_PLUGINS``."""
+    started = time.perf_counter()
+    outcome = "failed"
+    try:
+        yield
+        outcome = "done"
+    finally:
+        _log.debug("%s: %s in %.1f ms", what, outcome, (time.perf_counter() - started) * 1000)
+
+
+def _check_hooks(host: pluggy.PluginManager) -> None:
     try:
         host.check_pending()
     except pluggy.PluginValidationError as error:
         known = [name for name in vars(LoupetteHooks) if name.startswith(PROJECT)]
         written = str(error).split("'")[1] if "'" in str(error) else ""
         nearest = difflib.get_close_matches(written, known, n=1, cutoff=0.0)
-        raise PluginError(
-            f"plugin {source.name} ({source.module}) implements the hook {written!r}, which does"
-            f" not exist; the engine knows {', '.join(known)}: rename it to {nearest[0]!r}"
+        raise TypeError(
+            f"it implements the hook {written!r}, which does not exist; the engine knows"
+            f" {', '.join(known)}: rename it to {nearest[0]!r}"
         ) from error
 
 
-def _call_hook(host: pluggy.PluginManager, module: ModuleType) -> Iterable[SolverSpec]:
+def _call_hook(host: pluggy.PluginManager, module: ModuleType) -> Iterator[SolverSpec]:
+    """The specs of one plugin; whatever else the hook gives is an error."""
     for implementation in host.hook.loupette_solvers.get_hookimpls():
         if implementation.plugin is module:
-            for spec in cast(Iterable[SolverSpec], implementation.function()):
+            specs: object = implementation.function()
+            if not isinstance(specs, Iterable):
+                raise TypeError(f"loupette_solvers must give SolverSpecs, not {specs!r}")
+            for spec in specs:
                 _check_spec(spec)
                 yield spec
 

@@ -6,10 +6,13 @@ import re
 from datetime import UTC, datetime
 from typing import TextIO
 
-from loupette.settings import LogFormat
+from loupette.settings import LogFormat, Settings
 
 REQUESTS = "loupette.requests"
 """The logger that has a message for each row of the log; they are for machines, hence JSON only."""
+PLUGINS = "loupette.manager"
+"""The logger that says how long plugins took, where ``LOUPETTE_TRACE_PLUGINS`` asks for it. It is
+asked here, as workers and commands have the variable, but no settings, in common."""
 
 _FACTS = ("log_id", "type", "outcome", "code", "ms")
 _LONGEST_MESSAGE = 2000
@@ -53,6 +56,10 @@ def set_up_messages(form: LogFormat, *, stream: TextIO | None = None) -> None:
         form: of the messages.
         stream: where those in JSON go, standard error unless given.
     """
+    if Settings.from_environment().trace_plugins:
+        logging.getLogger(PLUGINS).setLevel(logging.DEBUG)
+    # It has a line for every broken form; who sends those without end would fill the disk.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     if form == "text":
         logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(name)s: %(message)s")
         logging.getLogger(REQUESTS).setLevel(logging.WARNING)

@@ -83,7 +83,8 @@ def build_catalogue(plugins: Iterable[Plugin], path: Path) -> Catalogue:
     Args:
         plugins: all that loaded.
         path: the registry's file. Only the default one may be absent: then every installed type
-            is served as its plugin suggests.
+            is served as its plugin suggests. What is in development is served so, too, unless
+            the file has a table for it.
 
     Raises:
         RegistryError: naming the file, the key and the mend.
@@ -96,12 +97,11 @@ def build_catalogue(plugins: Iterable[Plugin], path: Path) -> Catalogue:
             f"{path}: there is no such file; correct --registry or LOUPETTE_REGISTRY"
         )
     _log.warning("there is no %s: all installed types are served, at suggested prices", path)
-    return Catalogue(
-        {
-            type_id: ServedType(spec, plugin.name, plugin.version, to_micros(spec.price))
-            for type_id, (plugin, spec) in sorted(offers.items())
-        }
-    )
+    return Catalogue({type_id: _as_suggested(*offer) for type_id, offer in sorted(offers.items())})
+
+
+def _as_suggested(plugin: Plugin, spec: SolverSpec) -> ServedType:
+    return ServedType(spec, plugin.name, plugin.version, to_micros(spec.price))
 
 
 def price_of(text: str) -> int:
@@ -140,6 +140,9 @@ class _Reader:
             key = f"types.{text}"
             type_id = self._type_id(key, text)
             types[type_id] = self._type(key, type_id, self._table(key, table), offers)
+        for type_id, (plugin, spec) in sorted(offers.items()):
+            if plugin.in_development and type_id not in types:
+                types[type_id] = _as_suggested(plugin, spec)
         return Catalogue(types, self._reports(tables.get("reports", {})))
 
     def _parse(self) -> dict[str, object]:

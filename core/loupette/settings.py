@@ -8,11 +8,29 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from loupette.errors import SettingsError
+from loupette.sources import list_files
 
 PREFIX = "LOUPETTE_"
 
 Network: TypeAlias = IPv4Network | IPv6Network
 LogFormat: TypeAlias = Literal["text", "json"]
+
+
+@dataclass(frozen=True)
+class Images:
+    """What is kept of the images that callers send.
+
+    Attributes:
+        hashed: the SHA-256 of the first one is in the log.
+        kept_days: for how many days the files are kept; 0 for not at all.
+    """
+
+    hashed: bool = False
+    kept_days: int = 0
+
+    def __str__(self) -> str:
+        """As it is set."""
+        return f"{self.kept_days}d" if self.kept_days else "hash" if self.hashed else "none"
 
 
 @dataclass(frozen=True)
@@ -34,9 +52,16 @@ class Settings:
         body_timeout_s: a sender slower than this is cut off.
         always_200: HTTP status 200 whatever the body's code, for proxies that eat error bodies.
         plugins: modules to load beside the installed plugins, comma separated.
+        plugins_dir: folder of one-file plugins to load while they are written. What lies in it is
+            run, and `loupette serve` starts anew when it changes.
+        trace_plugins: say how long each plugin took to be imported and asked.
         metrics_from: networks whose machines may read ``/metrics``, comma separated; nobody may
             where it is empty.
         log_format: of the messages on standard error, `text` or `json`.
+        images: what is kept of callers' images: `none`, `hash` for the SHA-256 in the log, or
+            that and the files for some days, such as `7d`.
+        images_max_bytes: of all files kept; when there is no room, no more are kept until older
+            ones go.
     """
 
     database: Path = Path("loupette.db")
@@ -49,8 +74,28 @@ class Settings:
     body_timeout_s: float = 10.0
     always_200: bool = False
     plugins: tuple[str, ...] = ()
+    plugins_dir: Path | None = None
+    trace_plugins: bool = False
     metrics_from: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
     log_format: LogFormat = "text"
+    images: Images = Images()
+    images_max_bytes: int = 1024 * 1024 * 1024
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """What is loaded beside the installed plugins: `plugins`, and files of `plugins_dir`.
+
+        Raises:
+            SettingsError: there is no such folder, or it cannot be named to the workers.
+        """
+        if self.plugins_dir is None:
+            return self.plugins
+        if not self.plugins_dir.is_dir():
+            raise SettingsError(f"{self.plugins_dir} is no folder; correct --plugins-dir")
+        files = list_files(self.plugins_dir)
+        if any("," in file for file in files):  # they go to the workers comma separated
+            raise SettingsError(f"no file or folder in {self.plugins_dir} may have a comma")
+        return self.plugins + files
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -110,12 +155,23 @@ def _parse_log_format(text: str) -> str:
     return text
 
 
+def _parse_images(text: str) -> Images:
+    if text in ("none", "hash"):
+        return Images(hashed=text == "hash")
+    days = text.removesuffix("d")
+    if days == text or not (days.isascii() and days.isdigit()) or not 1 <= int(days) <= 3650:
+        raise ValueError("must be none, hash, or 1d to 3650d")
+    return Images(hashed=True, kept_days=int(days))
+
+
 _PARSERS: dict[object, Callable[[str], Any]] = {
     Path: Path,
+    Path | None: Path,
     int: _parse_positive_int,
     float: _parse_positive_float,
     bool: _parse_bool,
     tuple[str, ...]: _parse_names,
     tuple[Network, ...]: _parse_networks,
     LogFormat: _parse_log_format,
+    Images: _parse_images,
 }

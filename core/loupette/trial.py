@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ from loupette.manager import load_plugins
 from loupette.registry import build_catalogue
 from loupette.settings import Settings
 from loupette.solving import Solvers
+from loupette.sources import import_plugin
 
 TIMEOUT_S = 60.0
 
@@ -47,14 +49,16 @@ def find_installed(settings: Settings, *, timeout_s: float = TIMEOUT_S) -> Insta
     Raises:
         PluginError: the process that loads them ended, or did not end in time.
     """
-    arguments = ("installed", str(settings.registry), *settings.plugins)
-    return msgspec.json.decode(_run(arguments, timeout_s=timeout_s), type=Installed)
+    arguments = ("installed", str(settings.registry), *settings.modules)
+    return msgspec.json.decode(
+        run_module("loupette.trial", arguments, timeout_s=timeout_s), type=Installed
+    )
 
 
 def try_import(module: str, *, timeout_s: float = TIMEOUT_S) -> str | None:
     """Why a module cannot be imported, if it cannot."""
     try:
-        _run(("import", module), timeout_s=timeout_s)
+        run_module("loupette.trial", ("import", module), timeout_s=timeout_s)
     except PluginError as error:
         return error.message
     return None
@@ -65,14 +69,20 @@ def read_sample(
 ) -> str | None:
     """Load one type and let it read its own sample, as workers do; gives what failed, if it did."""
     try:
-        answer = _run(("sample", str(type_id), *modules), timeout_s=timeout_s)
+        arguments = ("sample", str(type_id), *modules)
+        answer = run_module("loupette.trial", arguments, timeout_s=timeout_s)
     except PluginError as error:
         return error.message
     return msgspec.json.decode(answer, type=_Sample).failure
 
 
-def _run(arguments: tuple[str, ...], *, timeout_s: float) -> bytes:
-    command = [sys.executable, "-m", "loupette.trial", *arguments]
+def run_module(module: str, arguments: Sequence[str], *, timeout_s: float = TIMEOUT_S) -> bytes:
+    """What a module of this package, run in a process of its own, wrote with `write_result`.
+
+    Raises:
+        PluginError: the process ended, or did not end in time.
+    """
+    command = [sys.executable, "-m", module, *arguments]
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s
@@ -94,16 +104,16 @@ def _describe_end(done: subprocess.CompletedProcess[bytes]) -> str:
     return f"it ended its process with code {done.returncode}{last}"
 
 
-def main(arguments: list[str]) -> None:
-    """Do what was asked and write the result, as JSON, to standard output alone."""
-    with os.fdopen(os.dup(1), "wb") as answer:
+def write_result(make: Callable[[], object]) -> None:
+    """Write what a function gives, as JSON, to standard output alone."""
+    with os.fdopen(os.dup(1), "wb") as result:
         os.dup2(2, 1)  # what a plugin prints is no part of it
-        answer.write(msgspec.json.encode(_answer(*arguments)))
+        result.write(msgspec.json.encode(make()))
 
 
 def _answer(what: str, subject: str, *modules: str) -> object:
     if what == "import":
-        __import__(subject)
+        import_plugin(subject)
         return True
     if what == "sample":
         return _Sample(Solvers(load_plugins(modules).loaded).warm(int(subject)))
@@ -126,4 +136,4 @@ def _installed(registry: Path, modules: tuple[str, ...]) -> Installed:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    write_result(lambda: _answer(*sys.argv[1:]))

@@ -18,7 +18,6 @@ SCREENS = [
     ("logs", "/console/logs?type=50200", DESKTOP, "light"),
     ("keys", "/console/keys", DESKTOP, "light"),
     ("phone", "/console?range=30d", PHONE, "light"),
-    ("types", "/types", DESKTOP, "light"),
 ]
 
 

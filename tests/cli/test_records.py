@@ -10,6 +10,7 @@ import pytest
 from click.testing import Result
 
 from loupette.store.database import Database
+from loupette.store.images import ImageFolder
 from loupette.store.keys import find_key
 from loupette.store.ledger import Ledger
 from loupette.store.logs import LogCounter, LogEntry, record
@@ -73,9 +74,45 @@ def test_logs_refuses_a_cursor_that_is_none(charged: Path, loupette: Run) -> Non
 def test_purge_deletes_old_logs_and_keeps_their_charges(
     charged: Path, loupette: Run, as_json: Json
 ) -> None:
-    assert "2 log entries deleted" in loupette("logs", "purge", "--older-than", "90").output
+    assert (
+        "2 log entries and 0 images deleted"
+        in loupette("logs", "purge", "--older-than", "90").output
+    )
     assert as_json("logs") == []
     assert as_json("ledger", "verify")["charges"] == 1
+
+
+def test_show_tells_all_of_one_request(charged: Path, as_json: Json) -> None:
+    log = as_json("logs", "show", "LOG19700101000001")
+    assert (log["result"], log["code"], log["cost"]) == ("7", 200, 0.001)
+    assert (log["image_sha256"], log["images"]) == (None, [])
+
+
+def test_show_tells_where_images_lie(charged: Path, as_json: Json, loupette: Run) -> None:
+    ImageFolder(charged).keep(197001010000000002, [b"one", b"two"], max_bytes=100)
+    shown = as_json("logs", "show", "LOG19700101000002")["images"]
+    assert [Path(file).read_bytes() for file in shown] == [b"one", b"two"]
+    assert "LOG19700101000002-2" in loupette("logs", "show", "LOG19700101000002").output
+
+
+@pytest.mark.parametrize("log_id", ["LOG19700101000009", "LOG1"])
+def test_show_of_what_is_not_there_is_an_error(charged: Path, loupette: Run, log_id: str) -> None:
+    result = loupette("logs", "show", log_id)
+    assert result.exit_code == 1
+    assert f"there is no log '{log_id}'" in result.output
+
+
+def test_purge_deletes_images_with_their_entries_or_alone(
+    charged: Path, loupette: Run, as_json: Json
+) -> None:
+    folder = ImageFolder(charged)
+    folder.keep(197001010000000002, [b"one"], max_bytes=100)
+    assert "0 images" in loupette("logs", "purge", "--older-than", "90", "--images").output
+    done = loupette("logs", "purge", "--older-than", "0", "--images")
+    assert "0 log entries and 1 images deleted" in done.output
+    assert len(as_json("logs")) == 2
+    folder.keep(197001010000000001, [b"one", b"two"], max_bytes=100)
+    assert "2 log entries and 2 images" in loupette("logs", "purge", "--older-than", "0").output
 
 
 def test_refund_gives_the_charge_back_once(charged: Path, loupette: Run) -> None:

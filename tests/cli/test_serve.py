@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from serving import find_port
+
 pytestmark = pytest.mark.slow
 
 LOUPETTE = Path(sys.executable).with_name("loupette")
@@ -25,12 +27,6 @@ Start = Callable[..., subprocess.Popen[str]]
 @pytest.fixture
 def port() -> int:
     return find_port()
-
-
-def find_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -170,3 +166,54 @@ def test_first_answer_comes_soon_after_the_start(start: Start, port: int) -> Non
     started_s = time.monotonic()
     wait_until_ready(port, start())
     assert time.monotonic() - started_s < 15
+
+
+DEVELOPED = """
+from decimal import Decimal
+from loupette.plugin import Answer, SolverSpec, hookimpl
+import fakes
+
+@hookimpl
+def loupette_solvers():
+    return [SolverSpec(type_id=60200, name="试", name_en="trial", price=Decimal("0.02"),
+        load=lambda: fakes.Fake(lambda asked: Answer("{answer}", 0.9)), sample=fakes.draw_png,
+        sample_answer="{answer}")]
+"""
+
+
+def wait_for_types(port: int, wanted: Callable[[dict[int, str]], bool]) -> None:
+    """Poll the catalogue until its types, with the answers of their samples, are as wanted."""
+    deadline_s = time.monotonic() + 60
+    served: dict[int, str] = {}
+    while time.monotonic() < deadline_s:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/types") as reply:
+                entries = json.load(reply)["data"]["types"]
+        except OSError:
+            continue  # the connection was one of the server that just ended
+        served = {entry["type"]: entry["sample_answer"] for entry in entries}
+        if wanted(served):
+            return
+        time.sleep(0.05)  # a poll; the deadline decides
+    raise AssertionError(f"still served: {served}")
+
+
+def test_plugin_files_are_served_as_they_are_saved(start: Start, port: int, tmp_path: Path) -> None:
+    """Changed, broken, mended, added: each without a restart by hand; other types go on."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    file = folder / "trial.py"
+    file.write_text(DEVELOPED.format(answer="first"))
+    process = start("--plugins-dir", "mine")
+    wait_for_types(port, lambda served: served.get(60200) == "first")
+    file.write_text(DEVELOPED.format(answer="second"))
+    wait_for_types(port, lambda served: served.get(60200) == "second")
+    file.write_text("import no_such_module")
+    wait_for_types(port, lambda served: 60200 not in served and 60001 in served)
+    file.unlink()
+    (folder / "renamed.py").write_text(DEVELOPED.format(answer="third"))
+    wait_for_types(port, lambda served: served.get(60200) == "third")
+    wait_until_ready(port, process)
+    output = stop(process)
+    assert "plugin trial.py did not load: ModuleNotFoundError" in output
+    assert "Traceback" not in output

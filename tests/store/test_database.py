@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from loupette.errors import StoreError
-from loupette.store.database import Database, open_to_read
+from loupette.store.database import Database, open_to_read, wal_of
 from loupette.store.lock import serving_pid
 
 SERVE = """
@@ -149,6 +149,20 @@ def test_command_opens_beside_a_server_and_both_write(db: Database, path: Path) 
         command.write(lambda connection: connection.execute(insert, ("command",)).close())
         db.write(lambda connection: connection.execute(insert, ("server",)).close())
         assert command.reader.execute("SELECT COUNT(*) FROM accounts").fetchone() == (2,)
+
+
+def test_opening_it_once_more_leaves_the_first_its_locks(db: Database, path: Path) -> None:
+    """Without them another process, as it leaves, would take the WAL for nobody's."""
+    db.write(lambda connection: connection.execute("CREATE TABLE kept(x)").close())
+    with Database.open(path):
+        pass
+    leave = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
+    leave += " c.execute('SELECT COUNT(*) FROM sqlite_schema').fetchone(); c.close()"
+    subprocess.run([sys.executable, "-c", leave, str(path)], check=True, timeout=30)
+    assert wal_of(path).exists()
+    db.write(lambda connection: connection.execute("INSERT INTO kept VALUES (1)").close())
+    with closing(open_to_read(path)) as reader:
+        assert reader.execute("SELECT x FROM kept").fetchall() == [(1,)]
 
 
 def test_reading_alone_changes_no_file(path: Path) -> None:

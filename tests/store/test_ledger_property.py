@@ -23,12 +23,20 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from loupette.errors import IdempotencyTaken, InsufficientBalance
+from loupette.errors import (
+    IdempotencyTaken,
+    InsufficientBalance,
+    ReportRefused,
+    StoreError,
+    UnknownLog,
+)
+from loupette.store import idempotency
 from loupette.store.database import Database
 from loupette.store.idempotency import IdempotentReply
 from loupette.store.keys import KeyRecord, create_key
 from loupette.store.ledger import Hold, Ledger, Settled, adjust, refund, topup, verify
-from loupette.store.logs import LogCounter, LogEntry
+from loupette.store.logs import LogCounter, LogEntry, delete_older_than, record
+from loupette.store.reports import Reported, report
 
 NOW_MS = 1_730_419_200_000
 ACCOUNTS = 2
@@ -60,9 +68,12 @@ def test_ledger_agrees_with_a_model_whatever_the_interleaving(
                 for _ in range(ACCOUNTS)
             ]
             self.available = [0] * ACCOUNTS
+            self.held = [0] * ACCOUNTS
             self.pending: list[Future[Settled]] = []
+            self.replies: dict[str, tuple[int, int]] = {}
+            self.pruned_below = 0
 
-        def log(self, which: int, cost: int) -> LogEntry:
+        def log(self, which: int, cost: int, outcome: str = "ok") -> LogEntry:
             key = self.keys[which]
             return LogEntry(
                 id=counter.next_log_id(NOW_MS),
@@ -70,11 +81,17 @@ def test_ledger_agrees_with_a_model_whatever_the_interleaving(
                 key_id=key.id,
                 created_ms=NOW_MS,
                 type_id=10200,
-                code=200,
-                outcome="ok",
+                code=200 if outcome == "ok" else 400,
+                outcome=outcome,
                 cost_micros=cost,
                 response_ms=1,
             )
+
+        def reply(self, which: int, log: LogEntry) -> IdempotentReply:
+            """A reply to be stored under a new Idempotency-Key, which the model remembers."""
+            name = f"key {next(numbers)}"
+            self.replies[name] = (self.keys[which].account_id, log.id)
+            return IdempotentReply(name, b"", log.code, lambda left: str(left).encode())
 
         @rule(which=st.integers(0, ACCOUNTS - 1), amount=AMOUNTS, target=open_holds)
         def hold(self, which: int, amount: int) -> tuple[int, Hold] | None:
@@ -85,30 +102,55 @@ def test_ledger_agrees_with_a_model_whatever_the_interleaving(
                 return None
             assert amount <= self.available[which]
             self.available[which] -= amount
+            self.held[which] += amount
             return which, hold
 
-        @rule(held=consumes(open_holds), target=charges)
-        def settle(self, held: tuple[int, Hold] | None) -> int | None:
-            if held is None:
+        @rule(held=consumes(open_holds), is_named=st.booleans(), target=charges)
+        def settle(self, held: tuple[int, Hold] | None, is_named: bool) -> int | None:
+            if held is None or not self.is_of_this_life(held[1]):
                 return None
             which, hold = held
             log = self.log(which, hold.amount_micros)
-            self.pending.append(self.ledger.settle(hold, log))
+            reply = self.reply(which, log) if is_named else None
+            self.pending.append(self.ledger.settle(hold, log, reply))
             self.ledger.release(hold)
+            self.held[which] -= hold.amount_micros
             return log.id
+
+        def is_of_this_life(self, hold: Hold) -> bool:
+            """Whether the server that made the hold still runs."""
+            return any(hold in holds for holds in self.ledger._holds.values())
+
+        @rule()
+        def restart(self) -> None:
+            """The server ends and another one starts: holds are gone, and nothing was charged."""
+            self.wait()
+            self.ledger = Ledger(db)
+            for which, held in enumerate(self.held):
+                self.available[which] += held
+            self.held = [0] * ACCOUNTS
+
+        @rule(which=st.integers(0, ACCOUNTS - 1), is_named=st.booleans())
+        def fail(self, which: int, is_named: bool) -> None:
+            """A request without an answer: logged behind all that was submitted, and free."""
+            log = self.log(which, 0, "no_text")
+            told = record(db, log, self.reply(which, log) if is_named else None)
+            assert told.result(timeout=30) == self.available[which] + self.held[which]
 
         @rule(held=consumes(open_holds))
         def release(self, held: tuple[int, Hold] | None) -> None:
-            if held is None:
+            if held is None or not self.is_of_this_life(held[1]):
                 return
             which, hold = held
             self.ledger.release(hold)
+            self.ledger.release(hold)  # as a `finally` may, and to no effect
             self.available[which] += hold.amount_micros
+            self.held[which] -= hold.amount_micros
 
         @rule(held=consumes(open_holds))
         def settle_in_vain(self, held: tuple[int, Hold] | None) -> None:
             """The reply's key is taken, so the charge is undone and its hold freed."""
-            if held is None:
+            if held is None or not self.is_of_this_life(held[1]):
                 return
             which, hold = held
             name = f"key {next(numbers)}"
@@ -119,6 +161,7 @@ def test_ledger_agrees_with_a_model_whatever_the_interleaving(
             assert isinstance(failed.exception(), IdempotencyTaken)
             assert taken.exception() is None
             self.available[which] += hold.amount_micros
+            self.held[which] -= hold.amount_micros
 
         @rule(which=st.integers(0, ACCOUNTS - 1), amount=st.integers(1, 100), beside=st.booleans())
         def topup(self, which: int, amount: int, beside: bool) -> None:
@@ -135,13 +178,57 @@ def test_ledger_agrees_with_a_model_whatever_the_interleaving(
         def refund(self, charge: int | None) -> None:
             """From the other process too, so only of what is committed."""
             self.wait()
+            found = self.charged(charge)
+            if charge is None or found is None:
+                return
+            refund(other, charge, now_ms=NOW_MS)
+            self.available[found[0]] += found[1]
+            with pytest.raises(StoreError, match="refunded already"):
+                refund(db, charge, now_ms=NOW_MS)
+
+        def charged(self, charge: int | None) -> tuple[int, int] | None:
+            """Which account paid for that log, and what; None where nothing was to pay."""
             found = db.reader.execute(
                 "SELECT account_id, -amount FROM ledger WHERE log_id = ? AND amount < 0", (charge,)
             ).fetchone()
-            if charge is not None and found is not None:
-                refund(other, charge, now_ms=NOW_MS)
-                ids = [key.account_id for key in self.keys]
-                self.available[ids.index(found[0])] += found[1]
+            ids = [key.account_id for key in self.keys]
+            return found and (ids.index(found[0]), found[1])
+
+        @rule(charge=consumes(charges), is_refunded=st.booleans())
+        def report(self, charge: int | None, is_refunded: bool) -> None:
+            """A caller's verdict, which gives the charge back once, or not at all."""
+            self.wait()
+            found = self.charged(charge)
+            if charge is None or found is None:
+                return
+            which, cost = found
+
+            def say(by: int) -> Future[Reported]:
+                return report(
+                    db,
+                    self.keys[by].account_id,
+                    charge,
+                    "wrong",
+                    None,
+                    refund=is_refunded,
+                    within_ms=1000,
+                    now_ms=NOW_MS + 1000,
+                )
+
+            assert isinstance(say(1 - which).exception(), UnknownLog)
+            if charge < self.pruned_below:
+                assert isinstance(say(which).exception(), UnknownLog)
+                return
+            assert say(which).result(timeout=30).refund_micros == (cost if is_refunded else 0)
+            self.available[which] += cost if is_refunded else 0
+            assert isinstance(say(which).exception(), ReportRefused)
+
+        @rule()
+        def prune(self) -> None:
+            """Old logs go; the money stays."""
+            self.wait()
+            delete_older_than(db, NOW_MS + 1)
+            self.pruned_below = counter.next_log_id(NOW_MS)
 
         @precondition(lambda self: self.pending)
         @rule()
@@ -149,6 +236,10 @@ def test_ledger_agrees_with_a_model_whatever_the_interleaving(
             for future in self.pending:
                 assert future.result(timeout=30).balance_micros >= 0
             self.pending.clear()
+            for name, (account_id, log_id) in self.replies.items():
+                stored = idempotency.find(db.reader, account_id, name)
+                assert stored is not None
+                assert stored.log_id == log_id
 
         @invariant()
         def available_is_what_the_model_says(self) -> None:
@@ -158,6 +249,11 @@ def test_ledger_agrees_with_a_model_whatever_the_interleaving(
         def teardown(self) -> None:
             self.wait()
             assert verify(db).problems == ()
+            for key, available, held in zip(self.keys, self.available, self.held, strict=True):
+                balance = db.reader.execute(
+                    "SELECT balance FROM accounts WHERE id = ?", (key.account_id,)
+                ).fetchone()[0]
+                assert balance == available + held
 
     run_state_machine_as_test(
         Machine,

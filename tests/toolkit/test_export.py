@@ -10,8 +10,9 @@ import pytest
 pytest.importorskip("tensorflow", reason="exporting needs the train extra")
 
 from loupette.plugin import Picture, Unsolvable
-from loupette.toolkit.ctc import Alphabet, CtcRecognizer
+from loupette.toolkit.ctc import Alphabet
 from loupette.toolkit.export import calibrate, export
+from loupette.toolkit.recognizer import CtcRecognizer
 from loupette.toolkit.subject import Read, Subject
 from loupette.toolkit.synth.shards import LONGEST
 from loupette.toolkit.weights import CARD, read_card, write_card

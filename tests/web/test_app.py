@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loupette.errors import StoreError
-from loupette.web.app import purge_replies
+from loupette.web.app import purge
 
 
 class Forgetful:
@@ -17,7 +17,7 @@ class Forgetful:
         self.purges = 0
         self.twice = asyncio.Event()
 
-    async def purge_replies(self) -> None:
+    async def purge(self) -> None:
         self.purges += 1
         if self.purges == 1:
             raise StoreError("the disk is full")
@@ -27,7 +27,7 @@ class Forgetful:
 def test_a_purge_that_fails_is_logged_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         engine: Any = Forgetful()
-        purging = asyncio.create_task(purge_replies(engine, every_s=0))
+        purging = asyncio.create_task(purge(engine, every_s=0))
         async with asyncio.timeout(10):
             await engine.twice.wait()
         purging.cancel()

@@ -432,6 +432,15 @@ def test_a_slow_sender_is_cut_off(server: Server, key: str, begun: bytes) -> Non
     assert body["data"]["cost"] == 0
 
 
+def test_a_slow_sender_loses_its_connection(server: Server, key: str) -> None:
+    """It was kept, and what a client sent next was swallowed as the rest of the body."""
+    with server.connect() as connection:
+        connection.sendall(head(key, "Content-Length: 1000") + b'{"image": "')
+        assert read_reply(connection)[0] == 400
+        connection.settimeout(3)  # uvicorn's own limit for an idle one is 5
+        assert connection.recv(1) == b""
+
+
 def test_strangers_who_send_nothing_do_not_shut_out_callers(
     make_settings: Callable[..., Settings], tmp_path: Path
 ) -> None:

@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 import click
 
 from loupette.cli.existing import open_existing, read_existing
-from loupette.cli.output import json_option, print_rows
+from loupette.cli.output import json_option, print_json, print_rows
+from loupette.errors import StoreError
 from loupette.money import to_yuan
 from loupette.settings import Settings
 from loupette.store import logs as store
+from loupette.store.images import ImageFolder
 from loupette.store.keys import account_id_of
 from loupette.store.logs import LogRecord, format_log_id, parse_log_id
 
@@ -59,18 +61,54 @@ def logs(
 
 
 @logs.command()
-@click.option("--older-than", "days", type=click.IntRange(0, 36_500), required=True, metavar="DAYS")
+@click.argument("log_id")
+@json_option
 @click.pass_obj
-def purge(settings: Settings, days: int) -> None:
-    """Delete the log entries older than DAYS; the ledger keeps their charges.
+def show(settings: Settings, log_id: str, as_json: bool) -> None:
+    """Show all that is known of the request LOG_ID, and where its images lie if they are kept.
+
+    \b
+    loupette logs show LOG20241101000001
+    """  # noqa: D301  # click looks for a real backspace
+    number = parse_log_id(log_id)
+    with read_existing(settings) as reader:
+        log = store.find(reader, number) if number is not None else None
+    if number is None or log is None:
+        raise StoreError(f"there is no log {log_id!r}; it may have been purged")
+    files = ImageFolder(settings.database).find(number)
+    facts = {
+        **_row(log),
+        "account": log.account_id,
+        "key": log.key_id,
+        "code": log.code,
+        "detail": log.detail,
+        "verdict": log.verdict,
+        "refunded": to_yuan(log.refund_micros),
+        "image_sha256": log.image_hash.hex() if log.image_hash else None,
+        "images": [str(file) for file in files],
+    }
+    if as_json:
+        print_json(facts)
+    else:
+        print_rows([{"": name, "value": value} for name, value in facts.items()], as_json=False)
+
+
+@logs.command()
+@click.option("--older-than", "days", type=click.IntRange(0, 36_500), required=True, metavar="DAYS")
+@click.option("--images", "images_only", is_flag=True, help="Only the images; the entries stay.")
+@click.pass_obj
+def purge(settings: Settings, days: int, images_only: bool) -> None:
+    """Delete the log entries and images older than DAYS; the ledger keeps their charges.
 
     \b
     loupette logs purge --older-than 90
+    loupette logs purge --older-than 0 --images
     """  # noqa: D301  # click looks for a real backspace
     before_ms = time.time_ns() // 1_000_000 - days * _DAY_MS
     with open_existing(settings) as database:
-        deleted = store.delete_older_than(database, before_ms)
-    click.echo(f"{deleted} log entries deleted")
+        deleted = 0 if images_only else store.delete_older_than(database, before_ms)
+        images = ImageFolder(database.path).purge(before_ms)
+    click.echo(f"{deleted} log entries and {images} images deleted")
 
 
 def _row(log: LogRecord) -> dict[str, object]:

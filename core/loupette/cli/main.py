@@ -12,12 +12,14 @@ from loupette.cli.doctor import doctor
 from loupette.cli.keys import keys
 from loupette.cli.ledger import ledger
 from loupette.cli.logs import logs
+from loupette.cli.plugin import plugin
 from loupette.cli.plugins import plugins
 from loupette.cli.restore import restore
 from loupette.cli.serve import serve
 from loupette.cli.solve import solve
 from loupette.cli.types import types
 from loupette.errors import LoupetteError
+from loupette.messages import set_up_messages
 from loupette.settings import Settings
 
 
@@ -44,11 +46,14 @@ def main(context: click.Context, database: Path | None, registry: Path | None) -
     loupette keys create shop --balance 100        a new key with ¥100
     loupette solve captcha.png --type 50200        read one image, no server
     loupette types                                 what is served, at what price
+    loupette plugin new dots                       begin a plugin of your own
     loupette doctor                                what is wrong here, and how to mend it
 
     Settings come from LOUPETTE_* variables; see docs/operating.md.
     """  # noqa: D301  # click looks for a real backspace
     settings = Settings.from_environment()
+    if settings.trace_plugins:
+        set_up_messages("text")
     context.obj = replace(
         settings,
         database=database or settings.database,
@@ -56,5 +61,5 @@ def main(context: click.Context, database: Path | None, registry: Path | None) -
     )
 
 
-for command in (serve, keys, types, plugins, logs, solve, ledger, backup, restore, doctor):
+for command in (serve, keys, types, plugins, plugin, logs, solve, ledger, backup, restore, doctor):
     main.add_command(command)

@@ -2,17 +2,19 @@
 
 import click
 
+from loupette.cli.developing import plugins_dir_option
 from loupette.cli.output import json_option, print_rows
 from loupette.manager import load_plugins
 from loupette.settings import Settings
 
 
 @click.command()
+@plugins_dir_option
 @json_option
 @click.pass_obj
 def plugins(settings: Settings, as_json: bool) -> None:
     """List the installed plugins: what each reads, and why one failed to load."""
-    found = load_plugins(settings.plugins)
+    found = load_plugins(settings.modules)
     rows: list[dict[str, object]] = [
         {
             "plugin": plugin.name,

@@ -1,15 +1,13 @@
 """``loupette serve``."""
 
 import os
-import signal
 import socket
-import sys
 import time
-from contextlib import suppress
 from dataclasses import replace
 
 import click
 
+from loupette.cli.developing import plugins_dir_option
 from loupette.manager import load_plugins
 from loupette.messages import set_up_messages
 from loupette.money import MICROS_PER_YUAN
@@ -19,7 +17,6 @@ from loupette.store.database import Database
 from loupette.store.keys import create_key, list_keys
 
 _DEMO_YUAN = 100
-_DRAIN_S = 10
 
 
 @click.command()
@@ -27,6 +24,7 @@ _DRAIN_S = 10
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--workers", type=click.IntRange(1, 256), help="Solver processes (one per core).")
 @click.option("--demo", is_flag=True, help="Make a key with ¥100 if there is none, and show it.")
+@plugins_dir_option
 @click.pass_obj
 def serve(settings: Settings, host: str, port: int, workers: int | None, demo: bool) -> None:
     """Serve the HTTP API.
@@ -34,15 +32,14 @@ def serve(settings: Settings, host: str, port: int, workers: int | None, demo: b
     \b
     loupette serve --demo
     loupette serve --host 0.0.0.0 --port 8000 --workers 4
+    loupette serve --plugins-dir plugins           starts anew when a file in it changes
     """  # noqa: D301  # click looks for a real backspace
-    import uvicorn
-
-    from loupette.web.app import create_app
+    from loupette.cli.server import run_reloading, run_server
 
     settings = replace(settings, workers=workers or settings.workers)
     set_up_messages(settings.log_format)
     # Found here, an operator's mistake is one line; found in the lifespan it is a traceback.
-    catalogue = build_catalogue(load_plugins(settings.plugins).loaded, settings.registry)
+    catalogue = build_catalogue(load_plugins(settings.modules).loaded, settings.registry)
     # A port that is taken must be known before the demo key is shown, which happens only once.
     listener = _listen(host, port)
     with Database.open(settings.database, exclusive=True) as database:
@@ -50,22 +47,10 @@ def serve(settings: Settings, host: str, port: int, workers: int | None, demo: b
             click.echo(_welcome(database, _url(host, port), catalogue))
     types = ", ".join(map(str, catalogue.types)) or "no type"
     click.echo(f"serving {types} on {_url(host, port)}, database {settings.database.resolve()}")
-    # uvicorn drains on SIGTERM, then raises it again for whoever listened before: a clean end.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    config = uvicorn.Config(
-        create_app(settings),
-        log_config=None if settings.log_format == "json" else uvicorn.config.LOGGING_CONFIG,
-        lifespan="on",
-        ws="none",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_DRAIN_S,
-    )
-    server = uvicorn.Server(config)
-    with suppress(KeyboardInterrupt):
-        server.run(sockets=[listener])
-    if not server.started:
-        sys.exit(1)  # it has logged why
+    if settings.plugins_dir is None:
+        run_server(settings, [listener])
+    else:
+        run_reloading(settings, [listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

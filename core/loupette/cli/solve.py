@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from loupette.cli.developing import plugins_dir_option
 from loupette.cli.output import json_option, print_json
 from loupette.errors import BadField
 from loupette.frames import BadInput, Crashed, Read, Refused, Task
@@ -30,6 +31,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     metavar="NAME=VALUE",
     help="charset=0123456789, max_length=6, …; repeatable.",
 )
+@plugins_dir_option
 @json_option
 @click.pass_obj
 def solve(
@@ -46,7 +48,7 @@ def solve(
     loupette solve captcha.png --type 50200 -o charset=0123456789
     loupette solve background.jpg --type 10200 --image2 piece.png --json
     """  # noqa: D301  # click looks for a real backspace
-    plugins = load_plugins(settings.plugins).loaded
+    plugins = load_plugins(settings.modules).loaded
     served = build_catalogue(plugins, settings.registry).find(type_id)
     checked = check_options(_parse_options(options), served.spec)
     second = image2.read_bytes() if image2 else None

@@ -2,6 +2,7 @@
 
 import click
 
+from loupette.cli.developing import plugins_dir_option
 from loupette.cli.output import json_option, print_rows
 from loupette.manager import load_plugins
 from loupette.money import to_yuan
@@ -10,11 +11,12 @@ from loupette.settings import Settings
 
 
 @click.command()
+@plugins_dir_option
 @json_option
 @click.pass_obj
 def types(settings: Settings, as_json: bool) -> None:
     """List the types that are served, with prices and plugins."""
-    catalogue = build_catalogue(load_plugins(settings.plugins).loaded, settings.registry)
+    catalogue = build_catalogue(load_plugins(settings.modules).loaded, settings.registry)
     rows = [
         {
             "type": type_id,

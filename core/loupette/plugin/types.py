@@ -15,6 +15,10 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 OptionValue: TypeAlias = str | int | float
 LARGEST_TYPE_ID = 10**9
 """Beyond it is no type ID of anybody; it fits every database and every language's integers."""
+FIRST_FREE_TYPE_ID = 60000
+"""From here on IDs are free for anybody's packages."""
+DOCUMENTED_TYPES = {10200: "通用滑块", 50100: "计算题", 50200: "通用数英"}
+"""IDs below that have a meaning, with their names; the others are kept for types to come."""
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 
 

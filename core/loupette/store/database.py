@@ -157,9 +157,16 @@ def open_to_read(path: Path) -> sqlite3.Connection:
 
 
 def _create(path: Path) -> None:
-    """Make an empty file only its owner can read; SQLite gives WAL and shm the same mode."""
+    """Make an empty file only its owner can read; SQLite gives WAL and shm the same mode.
+
+    A file that is there is left alone: to open and close it would take this process' own locks off
+    it, where it has the database open already, and the next process to leave would take the WAL
+    away from it.
+    """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        os.close(os.open(path.resolve(), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
     except OSError as error:
         raise StoreError(f"cannot open the database {path}: {error.strerror}") from error
 

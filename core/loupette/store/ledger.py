@@ -42,9 +42,11 @@ class Hold:
 
     def _counts(self, last_entry_id: int) -> bool:
         """Whether to take the money off the balance of a snapshot that ends with that entry."""
-        if self._is_released or _has_failed(self._settlement):
+        if self._settlement is None:  # of most holds; the rest takes a lock
+            return not self._is_released
+        if self._entry_id is not None and self._entry_id <= last_entry_id:
             return False
-        return self._entry_id is None or self._entry_id > last_entry_id
+        return not _has_failed(self._settlement)
 
 
 class Ledger:
@@ -90,7 +92,7 @@ class Ledger:
         holds = [hold for hold in self._holds.pop(account_id, ()) if hold._counts(last_entry_id)]
         if holds:
             self._holds[account_id] = holds
-        return int(balance) - sum(hold.amount_micros for hold in holds)
+        return int(balance) - sum([hold.amount_micros for hold in holds])
 
     def hold(self, account_id: int, amount_micros: int) -> Hold:
         """Set money aside until it is settled or released.
@@ -219,7 +221,7 @@ def _charge(
     return Settled(entry.balance_micros)
 
 
-def _has_failed(settlement: "Future[Settled] | None") -> bool:
-    if settlement is None or not settlement.done():
+def _has_failed(settlement: "Future[Settled]") -> bool:
+    if not settlement.done():
         return False
     return settlement.cancelled() or settlement.exception() is not None

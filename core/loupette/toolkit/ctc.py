@@ -8,15 +8,9 @@ symbols and of a blank; a text's probability is the sum over all paths that coll
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-
-from loupette.errors import PluginError
-from loupette.toolkit.images import Pixels, prepare
-from loupette.toolkit.weights import read_card
 
 LogProbs = npt.NDArray[np.float32]
 
@@ -302,84 +296,3 @@ def _trace(
             count -= 1
         output = source
     return symbols[::-1]
-
-
-class Recognizer(Protocol):
-    """What reads pictures for a solver: a `CtcRecognizer`, or a test's own."""
-
-    @property
-    def alphabet(self) -> Alphabet:
-        """The symbols it tells apart."""
-        ...
-
-    def read(self, pictures: Sequence[Pixels]) -> LogProbs:
-        """As `CtcRecognizer.read`."""
-        ...
-
-
-class CtcRecognizer:
-    """A packaged CTC model on LiteRT: pictures in, log-probabilities out.
-
-    One instance is for one thread; it runs on one thread itself.
-
-    Args:
-        folder: holds the model and its ``card.json``.
-
-    Raises:
-        PluginError: the model does not fit its card.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        # Loaded here: whoever only decodes needs no inference library.
-        from ai_edge_litert.interpreter import Interpreter
-
-        self.card = read_card(folder)
-        self.alphabet = Alphabet(self.card.symbols, self.card.fold_case)
-        self._interpreter = Interpreter(model_path=str(self.card.model_path), num_threads=1)
-        self._input = self._interpreter.get_input_details()[0]
-        self._output = self._interpreter.get_output_details()[0]
-        self._check_shapes()
-        self._set_batch(1)
-
-    def _check_shapes(self) -> None:
-        """Refuse a model that takes or gives something else than its card says."""
-        taken = tuple(int(v) for v in self._input["shape"][1:])
-        given = int(self._output["shape"][-1])
-        if taken != self.card.input_shape or given != self.alphabet.blank + 1:
-            raise PluginError(
-                f"{self.card.model_path} takes {taken} and gives {given} values a step; "
-                f"its card says {self.card.input_shape} and {self.alphabet.blank + 1}"
-            )
-
-    def _set_batch(self, count: int) -> None:
-        self._interpreter.resize_tensor_input(self._input["index"], (count, *self.card.input_shape))
-        self._interpreter.allocate_tensors()
-        self._batch = count
-
-    def read(self, pictures: Sequence[npt.NDArray[np.uint8]]) -> LogProbs:
-        """Run the model.
-
-        Args:
-            pictures: uint8, (any height, any width, 3), RGB on white; at least one.
-
-        Returns:
-            float32, (pictures, steps, symbols + 1), log-probabilities at the card's temperature.
-        """
-        height, width, _ = self.card.input_shape
-        return self.run(np.stack([prepare(picture, height, width) for picture in pictures]))
-
-    def run(self, batch: npt.NDArray[np.uint8]) -> LogProbs:
-        """Run the model on pictures that `loupette.toolkit.images.prepare` has prepared.
-
-        Args:
-            batch: uint8, (pictures, height, width, 3), at the model's input size.
-
-        Returns:
-            As `read`.
-        """
-        if len(batch) != self._batch:
-            self._set_batch(len(batch))
-        self._interpreter.set_tensor(self._input["index"], batch.astype(np.float32))
-        self._interpreter.invoke()
-        logits = self._interpreter.get_tensor(self._output["index"])
-        return log_softmax(logits, temperature=self.card.temperature)

@@ -24,9 +24,10 @@ from loupette.toolkit.calibration import (
     log_loss,
     reliability,
 )
-from loupette.toolkit.ctc import Alphabet, CtcRecognizer, LogProbs, greedy
+from loupette.toolkit.ctc import Alphabet, LogProbs, greedy
 from loupette.toolkit.dormant import mute
 from loupette.toolkit.metrics import Share
+from loupette.toolkit.recognizer import CtcRecognizer
 from loupette.toolkit.subject import Read, Subject
 from loupette.toolkit.synth.shards import list_shards, read_labels
 from loupette.toolkit.training import Run, build_model, load_weights

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ FORMAT = 1
 """Version of the card's layout; a card of another version is refused."""
 
 CARD = "card.json"
+
+MODELS = (".h5", ".keras", ".npz", ".onnx", ".pt", ".pth", ".safetensors", ".tflite")
+"""How the names of model files end."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,29 @@ def add_to_card(folder: Path, **facts: Any) -> dict[str, Any]:
     full = {**json.loads((folder / CARD).read_text(encoding="utf-8")), **facts}
     write_card(folder, full)
     return full
+
+
+def find_wrong_cards(folder: Path) -> Iterator[str]:
+    """What is wrong with each card below a folder, where it is no card of the model it names."""
+    for path in sorted(folder.rglob(CARD)):
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+            actual = hash_file(path.parent / str(facts["model_file"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            yield f"{path.relative_to(folder)} names no model that is there: {error!r}"
+            continue
+        if actual != facts.get("sha256"):
+            yield f"{path.relative_to(folder)} has the hash of another model file"
+
+
+def find_bare_models(folder: Path) -> Iterator[str]:
+    """Each model file below a folder that no card beside it names."""
+    for path in sorted(folder.rglob("*")):
+        card = path.parent / CARD
+        if path.suffix in MODELS and not (
+            card.is_file() and f'"{path.name}"' in card.read_text(encoding="utf-8")
+        ):
+            yield f"{path.relative_to(folder)} has no {CARD} beside it (toolkit.weights.write_card)"
 
 
 def hash_file(path: Path) -> str:

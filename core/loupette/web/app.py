@@ -47,19 +47,25 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        plugins = load_plugins(settings.plugins)
+        plugins = load_plugins(settings.modules)
         for failure in plugins.failures:
             _log.error("plugin %s did not load: %s", failure.name, failure.reason)
         catalogue = build_catalogue(plugins.loaded, settings.registry)
         with Database.open(settings.database, exclusive=True) as database:
             pool = make_executor(catalogue, plugins.loaded, settings)
             pool.start()
-            engine = Engine(catalogue, database, pool)
+            engine = Engine(
+                catalogue,
+                database,
+                pool,
+                images=settings.images,
+                images_max_bytes=settings.images_max_bytes,
+            )
             management = Management(engine, plugins)
             service = app.state.service = Service(settings, engine, management)
             management.apply_overrides()  # after the metrics, which count every registered type
             chores = [
-                asyncio.create_task(purge_replies(engine, every_s=_PURGE_EVERY_S)),
+                asyncio.create_task(purge(engine, every_s=_PURGE_EVERY_S)),
                 asyncio.create_task(check_ledger(engine, service.metrics, every_s=_CHECK_EVERY_S)),
             ]
             try:
@@ -119,13 +125,13 @@ def create_app(settings: Settings) -> Starlette:
     return app
 
 
-async def purge_replies(engine: Engine, *, every_s: float) -> None:
-    """Forget old stored replies again and again; what fails once may work the next time."""
+async def purge(engine: Engine, *, every_s: float) -> None:
+    """Forget what is kept for a time again and again; what fails once may work the next time."""
     while True:
         try:
-            await engine.purge_replies()
+            await engine.purge()
         except Exception:
-            _log.exception("stored replies were not purged")
+            _log.exception("old replies and images were not purged")
         await asyncio.sleep(every_s)
 
 

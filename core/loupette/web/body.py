@@ -102,14 +102,16 @@ def _parse_json(body: bytes) -> Fields:
         raise NotJson("the body must be a JSON object")
     try:
         known = msgspec.structs.asdict(msgspec.json.decode(body, type=_Known))
-        return {name: _decode(name, memoryview(raw)) for name, raw in known.items()}
+        present = {name: raw for name, raw in known.items() if raw is not _ABSENT}
+        return {name: _decode(name, memoryview(raw)) for name, raw in present.items()}
     except (msgspec.DecodeError, RecursionError) as error:
         raise NotJson(str(error)) from error
 
 
 _NAMES = ("api_key", "image", "image2", "slide_image", "type", "options", "log_id", "verdict",
           "answer")  # fmt: skip
-_Known = msgspec.defstruct("_Known", [(n, msgspec.Raw, msgspec.Raw(b"null")) for n in _NAMES])
+_ABSENT = msgspec.Raw(b"null")
+_Known = msgspec.defstruct("_Known", [(name, msgspec.Raw, _ABSENT) for name in _NAMES])
 """The fields of all endpoints, still JSON: what is unknown is skipped, and no objects are made."""
 
 

@@ -22,6 +22,7 @@ from loupette.errors import (
     OperatorError,
     RateLimited,
     ReportRefused,
+    SlowBody,
     SolverError,
     Unauthenticated,
     Unsolvable,
@@ -119,8 +120,8 @@ def describe(error: LoupetteError) -> dict[str, object]:
     return described | {"detail": error.detail} if error.detail else described
 
 
-def render_outcome(outcome: Outcome) -> tuple[int, bytes]:
-    """Code and body of a recognition, answered or not, as documented."""
+def render_outcome(outcome: Outcome) -> bytes:
+    """The body of a reply to a recognition, answered or not, as documented."""
     data: dict[str, object] = {
         "log_id": format_log_id(outcome.log_id),
         "cost": to_yuan(outcome.cost_micros) or 0,
@@ -130,12 +131,12 @@ def render_outcome(outcome: Outcome) -> tuple[int, bytes]:
     if outcome.error is not None:
         code, msg = code_and_msg(outcome.error)
         described = describe(outcome.error)
-        return code, render(code, msg, data, error=described, timestamp=outcome.ended_s)
+        return render(code, msg, data, error=described, timestamp=outcome.ended_s)
     assert outcome.answer is not None
     data = {"result": outcome.answer.result, **data, "group_name": outcome.type_name}
     confidence = {"confidence": round(outcome.answer.confidence, 4)}
     detail = {**confidence, **outcome.answer.detail, **confidence}
-    return 200, render(200, SOLVED, data | {"detail": detail}, timestamp=outcome.ended_s)
+    return render(200, SOLVED, data | {"detail": detail}, timestamp=outcome.ended_s)
 
 
 def respond(
@@ -151,7 +152,10 @@ def respond(
 
 
 def error_headers(error: LoupetteError) -> dict[str, str]:
-    """Headers that belong to an error: when to come again."""
+    """Headers that belong to an error: when to come again, or that the connection ends."""
+    if isinstance(error, SlowBody):
+        # The rest of the body would go on coming, and a next request be taken for it.
+        return {"Connection": "close"}
     if not isinstance(error, RateLimited):
         return {}
     headers = {"Retry-After": str(max(1, round(error.retry_after_s + 0.5)))}

@@ -118,18 +118,19 @@ async def _answer(
 ) -> Response:
     progress.type_id = type_id_in(fields)
     posted = posted_in(fields)
-    call = progress.call = replace(call, idempotency=_idempotency(request, posted))
+    if (idempotency := _idempotency(request, posted)) is not None:
+        call = progress.call = replace(call, idempotency=idempotency)
     async with service.engine.once(call) as stored:
         if stored is not None:
             progress.end("replayed", code=stored.status)
             return _respond(service, progress, (stored.status, stored.reply), _REPLAYED)
+        call = progress.call = await service.engine.keep_images(call, posted)
         try:
             outcome = await _solve_unless_gone(request, service, call, posted)
         except LoupetteError as error:  # here, as a duplicate that waits must find it stored
             return await _fail(service, progress, error)
-        reply = render_outcome(outcome)
-        progress.end("ok", code=reply[0])
-        return _respond(service, progress, reply)
+        progress.end("ok", code=200)
+        return _respond(service, progress, (200, render_outcome(outcome)))
 
 
 _REPLAYED = {"Idempotent-Replayed": "true"}
@@ -158,7 +159,7 @@ async def _solve_unless_gone(
 ) -> Outcome:
     gone = asyncio.ensure_future(_until_gone(request.receive))
     try:
-        return await service.engine.solve(call, posted, gone=gone, render=render_outcome)
+        return await service.engine.solve(call, posted, gone=gone, code=200, render=render_outcome)
     finally:
         gone.cancel()
 
@@ -172,17 +173,17 @@ async def _fail(service: Service, progress: _Progress, cause: Exception) -> Resp
     call = progress.call
     error = disclose(cause, of=format_log_id(call.log_id) if call else "a call without a key")
     code, msg = code_and_msg(error)
-    bare = code, render(code, msg, {}, error=describe(error))
+    bare = render(code, msg, {}, error=describe(error))
     if call is None or not _is_logged(service, call, error):
         progress.outcome = error.reason
-        return _respond(service, progress, bare, error_headers(error))
+        return _respond(service, progress, (code, bare), error_headers(error))
     outcome = await service.engine.fail(
-        call, error, type_id=progress.type_id, render=render_outcome
+        call, error, type_id=progress.type_id, code=code, render=render_outcome
     )
     # Who holds a stolen key sees no balance.
-    reply = bare if refusal(call.key, _SCOPE) else render_outcome(outcome)
+    body = bare if refusal(call.key, _SCOPE) else render_outcome(outcome)
     progress.end(error.reason, code=code)
-    return _respond(service, progress, reply, error_headers(error))
+    return _respond(service, progress, (code, body), error_headers(error))
 
 
 def _is_logged(service: Service, call: Call, error: LoupetteError) -> bool:

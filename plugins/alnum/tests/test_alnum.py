@@ -12,11 +12,13 @@ from PIL import Image
 
 import loupette_alnum
 from loupette.plugin import Answer, Challenge, OptionValue, Picture, SolverSpec, Unsolvable
-from loupette.toolkit.ctc import Alphabet, CtcRecognizer, beam_search
+from loupette.toolkit.ctc import Alphabet, beam_search
 from loupette.toolkit.images import open_picture
 from loupette.toolkit.metrics import Labelled, read_labels
+from loupette.toolkit.recognizer import CtcRecognizer
+from loupette.toolkit.text import Rules, TextSolver, read_rules
 from loupette.toolkit.weights import read_card
-from loupette_alnum.solver import WEIGHTS, AlnumSolver, Rules, read_rules
+from loupette_alnum.solver import WEIGHTS, load
 
 SAMPLES = Path(__file__).parent / "samples"
 FLOOR = 0.6
@@ -30,8 +32,8 @@ ALPHABET = Alphabet("0123456789abcdefghijklmnopqrstuvwxyz", fold_case=True)
 
 
 @pytest.fixture(scope="module")
-def solver() -> AlnumSolver:
-    return AlnumSolver()
+def solver() -> TextSolver:
+    return load()
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +53,14 @@ def sample(spec: SolverSpec) -> Picture:
         return picture(np.asarray(image.convert("RGB")))
 
 
-def read(solver: AlnumSolver, image: Picture, **options: OptionValue) -> Answer | Unsolvable:
+def read(solver: TextSolver, image: Picture, **options: OptionValue) -> Answer | Unsolvable:
     try:
         return solver.solve(Challenge(image, options=options))
     except Unsolvable as refusal:
         return refusal
 
 
-def right(solver: AlnumSolver, items: Sequence[Labelled]) -> int:
+def right(solver: TextSolver, items: Sequence[Labelled]) -> int:
     answers = [read(solver, open_picture(item.path)) for item in items]
     return sum(
         isinstance(answer, Answer) and answer.result == item.answer.lower()
@@ -77,18 +79,18 @@ def test_the_type_is_the_documented_one(spec: SolverSpec) -> None:
     }
 
 
-def test_the_sample_is_read_surely(solver: AlnumSolver, spec: SolverSpec) -> None:
+def test_the_sample_is_read_surely(solver: TextSolver, spec: SolverSpec) -> None:
     answer = solver.solve(Challenge(sample(spec)))
     assert answer.result == spec.sample_answer
     assert 0.5 < answer.confidence <= 1
 
 
-def test_samples_of_unseen_fonts_and_styles_are_read(solver: AlnumSolver) -> None:
+def test_samples_of_unseen_fonts_and_styles_are_read(solver: TextSolver) -> None:
     items = read_labels(SAMPLES)
     assert right(solver, items) >= FLOOR * len(items)
 
 
-def test_pictures_of_other_generators_are_read(solver: AlnumSolver) -> None:
+def test_pictures_of_other_generators_are_read(solver: TextSolver) -> None:
     items = read_labels(OTHERS)
     assert right(solver, items) >= FLOOR_OTHERS * len(items)
 
@@ -105,28 +107,28 @@ def test_weights_stay_small() -> None:
 
 
 @pytest.mark.parametrize("level", [0, 127, 255])
-def test_a_blank_picture_is_refused(solver: AlnumSolver, level: int) -> None:
+def test_a_blank_picture_is_refused(solver: TextSolver, level: int) -> None:
     refusal = read(solver, picture(np.full((40, 120, 3), level, np.uint8)))
     assert isinstance(refusal, Unsolvable)
     assert refusal.reason == "no_text"
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_noise_gets_no_confident_answer(solver: AlnumSolver, seed: int) -> None:
+def test_noise_gets_no_confident_answer(solver: TextSolver, seed: int) -> None:
     noise = np.random.default_rng(seed).integers(0, 255, (50, 160, 3), dtype=np.uint8)
     answer = read(solver, picture(noise))
     assert isinstance(answer, Unsolvable) or answer.confidence < 0.3
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_landscape_gets_no_confident_answer(solver: AlnumSolver, seed: int) -> None:
+def test_a_landscape_gets_no_confident_answer(solver: TextSolver, seed: int) -> None:
     coarse = np.random.default_rng(seed).integers(0, 255, (4, 7, 3), dtype=np.uint8)
     smooth = Image.fromarray(coarse).resize((200, 100), Image.Resampling.BICUBIC)
     answer = read(solver, picture(np.asarray(smooth)))
     assert isinstance(answer, Unsolvable) or answer.confidence < 0.3
 
 
-def test_a_refusal_carries_no_reading(solver: AlnumSolver) -> None:
+def test_a_refusal_carries_no_reading(solver: TextSolver) -> None:
     """It is free: asked for more letters than there are, it must not spell the ones there are."""
     sample = open_picture(SAMPLES / "00.png")
     refusals = [
@@ -139,7 +141,7 @@ def test_a_refusal_carries_no_reading(solver: AlnumSolver) -> None:
 
 @pytest.mark.parametrize("size", [(4, 100), (10, 2000), (900, 30)])
 def test_what_cannot_be_a_line_of_text_is_refused(
-    solver: AlnumSolver, size: tuple[int, int]
+    solver: TextSolver, size: tuple[int, int]
 ) -> None:
     rgb = np.full((*size, 3), 255, np.uint8)
     rgb[1:3] = 0
@@ -149,14 +151,14 @@ def test_what_cannot_be_a_line_of_text_is_refused(
 
 
 @pytest.mark.parametrize("charset", ["0123456789", "abcXYZ", "7k", "RKM74"])
-def test_a_charset_binds_every_answer(solver: AlnumSolver, charset: str) -> None:
+def test_a_charset_binds_every_answer(solver: TextSolver, charset: str) -> None:
     for item in read_labels(SAMPLES)[:12]:
         answer = read(solver, open_picture(item.path), charset=charset)
         if isinstance(answer, Answer):
             assert set(answer.result) <= set(charset)
 
 
-def test_an_upper_case_charset_gives_upper_case(solver: AlnumSolver, spec: SolverSpec) -> None:
+def test_an_upper_case_charset_gives_upper_case(solver: TextSolver, spec: SolverSpec) -> None:
     answer = read(solver, sample(spec), charset="ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
     assert isinstance(answer, Answer)
     assert answer.result == spec.sample_answer.upper()
@@ -164,7 +166,7 @@ def test_an_upper_case_charset_gives_upper_case(solver: AlnumSolver, spec: Solve
 
 @pytest.mark.parametrize(("case", "expected"), [("upper", "R7K4M"), ("lower", "r7k4m")])
 def test_case_is_written_as_asked(
-    solver: AlnumSolver, spec: SolverSpec, case: str, expected: str
+    solver: TextSolver, spec: SolverSpec, case: str, expected: str
 ) -> None:
     answer = read(solver, sample(spec), case=case)
     assert isinstance(answer, Answer)
@@ -172,7 +174,7 @@ def test_case_is_written_as_asked(
 
 
 @pytest.mark.parametrize(("least", "most"), [(1, 4), (5, 5), (6, 8)])
-def test_lengths_bind_every_answer(solver: AlnumSolver, least: int, most: int) -> None:
+def test_lengths_bind_every_answer(solver: TextSolver, least: int, most: int) -> None:
     for item in read_labels(SAMPLES)[:12]:
         answer = read(solver, open_picture(item.path), min_length=least, max_length=most)
         if isinstance(answer, Answer):
@@ -183,7 +185,7 @@ def test_lengths_bind_every_answer(solver: AlnumSolver, least: int, most: int) -
     "options", [{"charset": "中文"}, {"min_length": 5, "max_length": 4}], ids=["charset", "lengths"]
 )
 def test_options_that_nothing_fits_are_refused(
-    solver: AlnumSolver, spec: SolverSpec, options: dict[str, OptionValue]
+    solver: TextSolver, spec: SolverSpec, options: dict[str, OptionValue]
 ) -> None:
     refusal = read(solver, sample(spec), **options)
     assert isinstance(refusal, Unsolvable)
@@ -196,14 +198,14 @@ def test_a_charset_with_both_cases_leaves_letters_as_read() -> None:
     assert rules.spell("ab1") == "ab1"
 
 
-def test_candidates_begin_with_the_answer(solver: AlnumSolver, spec: SolverSpec) -> None:
+def test_candidates_begin_with_the_answer(solver: TextSolver, spec: SolverSpec) -> None:
     answer = solver.solve(Challenge(sample(spec)))
     candidates = answer.detail["candidates"]
     assert isinstance(candidates, list)
     assert candidates[0] == {"text": answer.result, "confidence": round(answer.confidence, 4)}
 
 
-def test_fading_frames_are_read_together(solver: AlnumSolver, spec: SolverSpec) -> None:
+def test_fading_frames_are_read_together(solver: TextSolver, spec: SolverSpec) -> None:
     whole = sample(spec).frames
     half = whole.shape[2] // 2
     frames = np.concatenate([whole, whole])
@@ -214,7 +216,7 @@ def test_fading_frames_are_read_together(solver: AlnumSolver, spec: SolverSpec) 
 
 
 def test_noise_that_moves_over_still_letters_is_seen_through(
-    solver: AlnumSolver, spec: SolverSpec
+    solver: TextSolver, spec: SolverSpec
 ) -> None:
     whole = sample(spec).frames
     frames = np.concatenate([whole] * 6)

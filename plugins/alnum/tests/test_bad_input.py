@@ -5,17 +5,18 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from loupette.plugin import Answer, Challenge, Picture, Pixels, Unsolvable
-from loupette_alnum.solver import AlnumSolver
+from loupette.toolkit.text import TextSolver
+from loupette_alnum.solver import load
 
 CONFIDENT = 0.5
 
 
 @pytest.fixture(scope="module")
-def solver() -> AlnumSolver:
-    return AlnumSolver()
+def solver() -> TextSolver:
+    return load()
 
 
-def read(solver: AlnumSolver, rgb: Pixels) -> Answer | Unsolvable:
+def read(solver: TextSolver, rgb: Pixels) -> Answer | Unsolvable:
     frames = np.full((1, *rgb.shape[:2], 4), 255, np.uint8)
     frames[0, ..., :3] = rgb
     try:
@@ -52,7 +53,7 @@ def written(text: str) -> Pixels:
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (4000, 30), (30, 4000), (1, 40), (40, 1)])
 def test_sizes_of_no_line_are_refused_whatever_they_show(
-    solver: AlnumSolver, width: int, height: int
+    solver: TextSolver, width: int, height: int
 ) -> None:
     for rgb in (photo(1, width=width, height=height), np.zeros((height, width, 3), np.uint8)):
         refusal = read(solver, rgb)
@@ -61,13 +62,13 @@ def test_sizes_of_no_line_are_refused_whatever_they_show(
 
 
 @pytest.mark.parametrize("across", [True, False])
-def test_a_gradient_is_no_text(solver: AlnumSolver, across: bool) -> None:
+def test_a_gradient_is_no_text(solver: TextSolver, across: bool) -> None:
     refusal = read(solver, ramp(across=across))
     assert isinstance(refusal, Unsolvable)
     assert refusal.reason in {"no_text", "unsure"}
 
 
-def test_photos_without_text_are_refused_or_doubted(solver: AlnumSolver) -> None:
+def test_photos_without_text_are_refused_or_doubted(solver: TextSolver) -> None:
     answers = [read(solver, photo(seed)) for seed in range(20)]
     given = [answer for answer in answers if isinstance(answer, Answer)]
     assert len(given) <= 4
@@ -75,7 +76,7 @@ def test_photos_without_text_are_refused_or_doubted(solver: AlnumSolver) -> None
 
 
 @pytest.mark.parametrize("count", [25, 30, 38])
-def test_text_longer_than_the_model_takes_is_refused(solver: AlnumSolver, count: int) -> None:
+def test_text_longer_than_the_model_takes_is_refused(solver: TextSolver, count: int) -> None:
     text = ("k3m7p9rw2xh5tn8vbq4gj6cdfz" * 2)[:count]
     answer = read(solver, written(text))
     if isinstance(answer, Answer):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from loupette.plugin import Answer, Challenge, OptionValue, Picture, Pixels, Unsolvable
 from loupette.toolkit.ctc import LogProbs, log_probability, log_softmax, restrict
 from loupette_alnum.model import ALPHABET
-from loupette_alnum.solver import AlnumSolver
+from loupette_alnum.solver import load
 
 STEPS = 12
 REASONS = {"options", "no_text", "unsure"}
@@ -36,7 +36,7 @@ def page() -> Picture:
 
 def solve(log_probs: LogProbs, **options: OptionValue) -> Answer | Unsolvable:
     try:
-        return AlnumSolver(recognizer=Seer(log_probs)).solve(Challenge(page(), options=options))
+        return load(recognizer=Seer(log_probs)).solve(Challenge(page(), options=options))
     except Unsolvable as refusal:
         return refusal
 

@@ -26,8 +26,9 @@ from loupette.toolkit.calibration import (
 )
 from loupette.toolkit.images import open_picture
 from loupette.toolkit.metrics import Labelled, Share, edit_distance, precision_at, read_labels
+from loupette.toolkit.text import TextSolver
 from loupette.toolkit.weights import add_to_card
-from loupette_alnum.solver import WEIGHTS, AlnumSolver
+from loupette_alnum.solver import WEIGHTS, load
 
 
 def text_sources(data: Path) -> list[Path]:
@@ -37,7 +38,7 @@ def text_sources(data: Path) -> list[Path]:
 
 
 def answer(
-    solver: AlnumSolver, item: Labelled, options: dict[str, OptionValue]
+    solver: TextSolver, item: Labelled, options: dict[str, OptionValue]
 ) -> tuple[str, float]:
     """What the solver says, and how sure it is; empty for a refusal."""
     try:
@@ -69,7 +70,7 @@ class Measured:
         return Share(sum(self.right), len(self.right))
 
 
-def measure(solver: AlnumSolver, source: Path, *, limit: int, charset: bool) -> Measured:
+def measure(solver: TextSolver, source: Path, *, limit: int, charset: bool) -> Measured:
     """Read one source, told its characters or not."""
     items = read_labels(source)[:limit]
     letters = "".join(sorted({char for item in items for char in item.answer}))
@@ -117,7 +118,7 @@ def main() -> None:
     parser.add_argument("--write-card", action="store_true", help="add the scores to card.json")
     parser.add_argument("--plot", type=Path, help="draw accuracy over confidence, as PNG")
     args = parser.parse_args()
-    solver = AlnumSolver(args.weights)
+    solver = load(args.weights)
     sources = [
         measure(solver, source, limit=args.limit, charset=args.charset)
         for source in text_sources(args.data)

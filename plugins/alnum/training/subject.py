@@ -4,8 +4,9 @@ from pathlib import Path
 
 from loupette.plugin import Picture
 from loupette.toolkit.subject import Read, Subject
+from loupette.toolkit.text import read_rules
 from loupette_alnum.model import ALPHABET, HEIGHT, WIDTH
-from loupette_alnum.solver import WEIGHTS, AlnumSolver, read_rules
+from loupette_alnum.solver import WEIGHTS, load
 
 GENERATOR = {
     "what": "loupette.toolkit.synth with draw_alnum",
@@ -23,7 +24,7 @@ GENERATOR = {
 
 def load_reader(weights: Path) -> Read:
     """The solver without its refusal of unsure readings."""
-    solver, rules = AlnumSolver(weights), read_rules({}, ALPHABET)
+    solver, rules = load(weights), read_rules({}, ALPHABET)
 
     def read(picture: Picture) -> tuple[str, float]:
         best = solver.read(picture, rules)[0]
@@ -38,7 +39,7 @@ SUBJECT = Subject(
     alphabet=ALPHABET,
     height=HEIGHT,
     width=WIDTH,
-    load=AlnumSolver,
+    load=load,
     reader=load_reader,
     packaged=WEIGHTS,
     training=Path(__file__).parent,

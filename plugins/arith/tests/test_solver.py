@@ -74,13 +74,6 @@ def test_answer_is_the_value_of_the_expression_it_names(solver: SumSolver, sampl
     assert 0.5 < answer.confidence <= 1.0
 
 
-def test_same_picture_gives_the_same_answer(solver: SumSolver, sample: Pixels) -> None:
-    first = read(solver, sample)
-    with contextlib.suppress(Unsolvable):
-        read(solver, bundled(SAMPLES)[0][0])
-    assert read(solver, sample) == first
-
-
 def test_light_ink_on_dark_is_read(solver: SumSolver, sample: Pixels) -> None:
     dark = sample.copy()
     dark[..., :3] = 255 - dark[..., :3]

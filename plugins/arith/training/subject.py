@@ -5,8 +5,8 @@ from pathlib import Path
 from texts import answer_of, to_symbols
 
 from loupette.plugin import Picture, Unsolvable
-from loupette.toolkit.ctc import CtcRecognizer
 from loupette.toolkit.images import combine_frames
+from loupette.toolkit.recognizer import CtcRecognizer
 from loupette.toolkit.subject import Read, Subject
 from loupette_arith.decode import ExpressionDecoder
 from loupette_arith.expression import format_value

@@ -2,14 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 import fakes
-from loupette.settings import Settings
+from loupette.settings import Images, Settings
 from loupette.store.database import Database
 from loupette.store.keys import create_key
 from loupette.web.app import create_app
@@ -271,3 +271,54 @@ def test_both_languages_say_all_in_one(admin: Any, path: str) -> None:
     names = {"中文", *(name for name, *_ in fakes._SOLVERS.values())}
     left = set(re.findall(r"[\u4e00-\u9fff]+", shown)) - names
     assert left - {"未找到", "日志不存在"} == set()  # as the API says it, in both languages
+
+
+@pytest.fixture(scope="module")
+def keeping(
+    tmp_path_factory: pytest.TempPathFactory, make_settings: Callable[..., Settings]
+) -> Iterator[tuple[TestClient, Settings]]:
+    """A server that keeps images."""
+    settings = make_settings(tmp_path_factory.mktemp("keeping"), images=Images(True, 7))
+    with TestClient(create_app(settings)) as client:
+        yield client, settings
+
+
+def test_a_kept_image_is_shown_to_its_owner_and_replayed_by_an_administrator(
+    keeping: tuple[TestClient, Settings],
+) -> None:
+    client, settings = keeping
+    with Database.open(settings.database) as database:
+        keys = {
+            name: create_key(database, name, scopes=scopes, opening_micros=10**6, now_ms=0).secret
+            for name, scopes in (
+                ("owner", ("solve", "read")),
+                ("other", ("solve", "read")),
+                ("boss", ("admin",)),
+            )
+        }
+    log_id = client.post(
+        "/api/v1/captcha.php",
+        headers={"X-API-Key": keys["owner"]},
+        data={"type": str(fakes.ECHO), "options": '{"charset": "xyz"}'},
+        files={"image": PNG},
+    ).json()["data"]["log_id"]
+    path = f"/console/logs/{log_id}"
+    shown = {}
+    for name, key in keys.items():
+        client.post("/console/login", data={"key": key})
+        shown[name] = client.get(path)
+    assert [reply.status_code for reply in shown.values()] == [200, 404, 200]
+    assert "data:image/png;base64," in shown["owner"].text
+    assert "再识别" in shown["boss"].text and "再识别" not in shown["owner"].text
+    before = client.get("/console/ledger").text
+    again = client.post(path, data={"csrf": _token(client)}).text
+    assert '<td class="answer">xyz</td><td class="answer">40x20 ' in again  # no options this time
+    assert client.get("/console/ledger").text == before
+
+
+def test_an_image_that_is_not_kept_is_not_replayed(
+    admin: Any, shop: Any, client: TestClient
+) -> None:
+    log_id = solve(client, shop.secret).json()["data"]["log_id"]
+    assert "图片没有保存" in admin.http.get(f"/console/logs/{log_id}").text
+    assert admin.do(f"/console/logs/{log_id}").status_code == 404

@@ -1,12 +1,14 @@
 """/console/logs: the requests, searched and filtered, and one of them with its detail."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 from starlette.responses import Response
 
-from loupette.errors import BadField, UnknownLog
+from loupette.errors import BadField, SolverError, UnknownLog, Unsolvable
 from loupette.store.logs import LogRecord, format_log_id, parse_log_id
+from loupette.web.console.pictures import find_boxes, picture_url
 from loupette.web.console.visits import Visit, number, see
 from loupette.web.responses import REASONS, encode
 
@@ -54,18 +56,55 @@ async def _find(visit: Visit, asked: dict[str, str]) -> list[LogRecord]:
 
 async def show_one(visit: Visit) -> Response:
     """One request, with all that is known of it."""
+    return await _show_one(visit, await _asked(visit))
+
+
+async def replay(visit: Visit) -> Response:
+    """Have its images read again by today's plugins, and show both readings."""
+    log = await _asked(visit)
+    management = visit.service.management
+    if not (sent := await management.images(log.id)):
+        raise UnknownLog(f"the images of {format_log_id(log.id)} are not kept")
+    try:
+        read = await management.replay(visit.key, log, sent)
+    except (Unsolvable, SolverError) as error:
+        return await _show_one(visit, log, Replayed(error.reason, None, None))
+    return await _show_one(visit, log, Replayed("ok", read.result, read.confidence))
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """How a request ends with today's plugins; as in the log."""
+
+    outcome: str
+    answer: str | None
+    confidence: float | None
+
+
+async def _asked(visit: Visit) -> LogRecord:
     text = visit.request.path_params["log_id"]
     log_id = parse_log_id(text)
-    log = log_id and await visit.service.management.log(visit.account_id, log_id)
-    if not log:
+    log = await visit.service.management.log(visit.account_id, log_id) if log_id else None
+    if log is None:
         raise UnknownLog(f"there is no log {text[:40]}")
-    keys = await visit.service.management.key_names([log])
+    return log
+
+
+async def _show_one(visit: Visit, log: LogRecord, replayed: Replayed | None = None) -> Response:
+    management = visit.service.management
+    names = _type_names(visit)
+    keys = await management.key_names([log])
+    sent = await management.images(log.id)
     return visit.show(
         "log.html",
         log=log,
         by=keys[log.key_id],
-        names=_type_names(visit),
+        names=names,
         detail=_pretty(log.detail),
+        pictures=[url for url in map(picture_url, sent) if url],
+        boxes=find_boxes(log.detail or {}),
+        can_replay=visit.is_admin and bool(sent) and log.type_id in names,
+        replayed=replayed,
     )
 
 

@@ -1,35 +1,19 @@
 """/console/try: send a picture as any caller would, and look at what is answered."""
 
-import base64
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from starlette.responses import Response
 
-from loupette.decoding import sniff
-from loupette.errors import BadImage
 from loupette.options import accepted_options
 from loupette.plugin import Option
 from loupette.registry import ServedType
+from loupette.web.console.pictures import find_boxes, find_characters, picture_url
 from loupette.web.console.visits import Visit, number
 from loupette.web.solve import solve_for
 
 _OPTION = "option."
-_MOST_BOXES = 64
-
-
-@dataclass(frozen=True)
-class Box:
-    """A place in the picture that the detail of an answer names."""
-
-    label: str
-    x: float
-    y: float
-    width: float
-    height: float
-    is_answer: bool
 
 
 async def show(visit: Visit) -> Response:
@@ -55,7 +39,7 @@ async def solve(visit: Visit) -> Response:
         served.spec.type_id if served else None,
         reply["code"],
         reply=reply,
-        picture=_as_url(visit.fields.get("image")),
+        picture=picture_url(visit.fields.get("image")),
         given=given,
     )
 
@@ -106,59 +90,3 @@ def _typed(served: ServedType | None, name: str, value: object) -> object:
 def _option(served: ServedType | None, name: str) -> Option | None:
     options = accepted_options(served.spec) if served else ()
     return next((option for option in options if option.name == name), None)
-
-
-def _as_url(image: object) -> str | None:
-    """The picture itself, for the page; only of a kind that a browser may be given."""
-    if not isinstance(image, bytes):
-        return None
-    try:
-        return f"data:image/{sniff(image)};base64,{base64.b64encode(image).decode()}"
-    except BadImage:
-        return None
-
-
-def find_boxes(detail: Mapping[str, Any]) -> list[Box]:
-    """All places that an answer's detail names: ``box``, its candidates', and any by its name."""
-    found = []
-    for name, value in detail.items():
-        if _is_box(value):
-            found.append(_box("" if name == "box" else name, value, is_answer=name == "box"))
-        elif isinstance(value, list):
-            found += [
-                _box(_label(part), part["box"], is_answer=name == "characters")
-                for part in value
-                if isinstance(part, dict) and _is_box(part.get("box"))
-            ]
-    # The answer last, so that it is on top.
-    return sorted(found, key=lambda box: box.is_answer)[-_MOST_BOXES:]
-
-
-def find_characters(detail: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """How sure each character is, where the detail says so."""
-    parts: Sequence[Any] = detail.get("characters") or ()
-    return [
-        (str(part["text"]), float(part["confidence"]))
-        for part in parts
-        if isinstance(part, dict)
-        and isinstance(part.get("confidence"), int | float)
-        and "text" in part
-    ]
-
-
-def _box(label: str, place: Sequence[float], *, is_answer: bool) -> Box:
-    x, y, width, height = place
-    return Box(label, x, y, width, height, is_answer)
-
-
-def _label(part: Mapping[str, Any]) -> str:
-    value = part.get("text") or part.get("label") or part.get("score") or ""
-    return f"{value:.2f}" if isinstance(value, float) else str(value)[:40]
-
-
-def _is_box(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == 4
-        and all(isinstance(part, int | float) and not isinstance(part, bool) for part in value)
-    )

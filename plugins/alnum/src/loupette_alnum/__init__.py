@@ -9,9 +9,9 @@ from loupette.plugin import TEXT_OPTIONS, Json, Solver, SolverSpec, hookimpl
 
 def _load() -> Solver:
     # Imported here: listing types must not load an inference library.
-    from loupette_alnum.solver import AlnumSolver
+    from loupette_alnum.solver import load
 
-    return AlnumSolver()
+    return load()
 
 
 def _sample() -> bytes:

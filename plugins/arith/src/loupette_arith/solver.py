@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from loupette.plugin import Answer, Challenge, Picture, Pixels, Unsolvable
-from loupette.toolkit.ctc import CtcRecognizer, Recognizer
 from loupette.toolkit.images import combine_frames, is_blank, is_line_shaped, median_frame
+from loupette.toolkit.recognizer import CtcRecognizer, Recognizer
 from loupette_arith.decode import ExpressionDecoder, Reading
 from loupette_arith.expression import format_value
 

@@ -1,6 +1,6 @@
 """Where a second look puts the sides of a box: odds over places, so that two looks can agree."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +68,19 @@ class Edges:
         at = (self.sides()[0] - self.x) / self.step - 0.5
         reach = max(NEAR_PX / self.step, self.odds.shape[1] / BINS)
         return float(self.odds[0][np.abs(np.arange(self.odds.shape[1]) - at) <= reach].sum())
+
+    def lefts(self) -> Floats:
+        """Where a left edge may be: float, (places,), columns of the image."""
+        return self.x + (np.arange(self.odds.shape[1]) + 0.5) * self.step
+
+    def given_left(self, likelihood: Floats) -> "Edges":
+        """The same, the left edge's odds weighed by another witness.
+
+        Args:
+            likelihood: float, (places,), above 0.
+        """
+        left = self.odds[0] * likelihood
+        return replace(self, odds=np.stack([left / left.sum(), *self.odds[1:]]))
 
     def finer(self, step: float) -> "Edges":
         """The same at other, evenly spaced places, none of them impossible.

@@ -1,4 +1,4 @@
-"""Which of two like gaps a drawn piece belongs to: by what both show, outlines and content."""
+"""What a gap and the piece drawn in the same image share: the directions of their edges."""
 
 import math
 from dataclasses import replace
@@ -14,52 +14,91 @@ _RIVAL = 0.7
 
 _MOST_RIVALS = 3
 
-_REACH_PX = 4
-"""How far boxes may be off from each other, each way."""
+_REACH = 0.12
+"""How far boxes may be off from each other, each way, over their longer side."""
 
 _MARGIN = 1.1
-"""Side of the square that is compared over the longer side of the box: the outline is in it."""
+"""Size of what is compared over that of the box: the outline is in it."""
 
-_WEIGHT = 4.0
-"""How much a difference in likeness counts; chosen on generated scenes."""
+_STEEP = 96.0
+"""Steps of brightness (over two pixels, times four) from which on an edge counts for half."""
+
+# Both chosen on generated scenes.
+_CHOICE_WEIGHT = 3.0
+"""How much a difference in likeness counts where gaps are rivals."""
+_PLACE_WEIGHT = 8.0
+"""How much it counts where the gap begins."""
 
 
-def tell_apart(rgb: Pixels, ranking: Ranking) -> Ranking:
-    """Rank gaps that are about as likely by how much they look like the piece.
+def compare(rgb: Pixels, ranking: Ranking) -> Ranking:
+    """Rank like gaps by how much they look like the piece, and lay it over the best one.
 
     Args:
         rgb: uint8, (height, width, 3), RGB.
         ranking: of the gaps, and the piece drawn in the image.
 
     Returns:
-        The ranking, scores of unlike rivals lowered; the same where there is no piece or no rival.
+        The ranking, scores of unlike rivals lowered, the best gap's box where the outlines agree;
+        the same where there is no piece.
     """
-    least = _RIVAL * max((gap.score for gap in ranking.gaps), default=0.0)
-    rivals = [gap for gap in ranking.gaps[:_MOST_RIVALS] if gap.score >= least]
-    if ranking.piece is None or len(rivals) < 2:
+    if ranking.piece is None or not ranking.gaps:
         return ranking
-    slopes = _slopes(rgb)
-    likenesses = [_likeness(slopes, gap.box, ranking.piece.box) for gap in rivals]
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    first, *others = _tell_apart(grey, ranking.gaps, ranking.piece.box)
+    return Ranking((_lay_over(grey, first, ranking.piece.box), *others), ranking.piece)
+
+
+def _tell_apart(grey: Pixels, gaps: tuple[Candidate, ...], piece: Box) -> list[Candidate]:
+    """Order gaps that are about as likely by how much they look like the piece."""
+    least = _RIVAL * gaps[0].score
+    rivals = [gap for gap in gaps[:_MOST_RIVALS] if gap.score >= least]
+    if len(rivals) < 2:
+        return list(gaps)
+    likenesses = [float(_likeness(grey, gap.box, piece).max()) for gap in rivals]
     best = max(likenesses)
-    weighed: list[Candidate] = [
-        replace(gap, score=gap.score * math.exp(-_WEIGHT * (best - likeness)))
+    weighed = [
+        replace(gap, score=gap.score * math.exp(-_CHOICE_WEIGHT * (best - likeness)))
         for gap, likeness in zip(rivals, likenesses, strict=True)
     ]
-    ranked = sorted((*weighed, *ranking.gaps[len(rivals) :]), key=lambda gap: -gap.score)
-    return Ranking(tuple(ranked), ranking.piece)
+    return sorted((*weighed, *gaps[len(rivals) :]), key=lambda gap: -gap.score)
 
 
-def _slopes(rgb: Pixels) -> Floats:
-    """How steep the brightness is at each pixel, the steepest cut off: float32, (height, width)."""
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    steep = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
-    return np.minimum(steep, np.percentile(steep, 95)).astype(np.float32)
+def _lay_over(grey: Pixels, gap: Candidate, piece: Box) -> Candidate:
+    """The gap with its left edge where, of the places that are likely, the outlines agree best."""
+    if gap.edges is None:
+        return gap
+    likeness = _likeness(grey, gap.box, piece).max(axis=0)
+    middle = piece.x + gap.box.centre[0] - piece.centre[0]
+    places = middle + np.arange(len(likeness)) - len(likeness) // 2
+    at = np.interp(gap.edges.lefts(), places, likeness, left=-1.0, right=-1.0)
+    return gap.seen(gap.edges.given_left(np.exp(_PLACE_WEIGHT * (at - at.max()))))
 
 
-def _likeness(slopes: Floats, gap: Box, piece: Box) -> float:
-    """Correlation, -1..1, of what is in two boxes of about one size, at the best shift."""
-    side = round(max(piece.w, piece.h) * _MARGIN)
-    sought = cv2.getRectSubPix(slopes, (side, side), piece.centre)
-    wide = side + 2 * _REACH_PX
-    part = cv2.getRectSubPix(slopes, (wide, wide), gap.centre)
-    return float(cv2.matchTemplate(part, sought, cv2.TM_CCOEFF_NORMED).max())
+def _likeness(grey: Pixels, gap: Box, piece: Box) -> Floats:
+    """Correlation, -1..1, of two boxes' edges, by how the piece is shifted from centre to centre.
+
+    A gap is darker than what is around it where its piece is brighter: so directions count, and
+    not which side is bright.
+
+    Returns:
+        float32, (2 reach + 1, 2 reach + 1): rows up to below, columns left to right.
+    """
+    size = round(piece.w * _MARGIN), round(piece.h * _MARGIN)
+    reach = round(max(piece.w, piece.h) * _REACH)
+    wide = size[0] + 2 * reach, size[1] + 2 * reach
+    around, sought = _directions(grey, gap, wide), _directions(grey, piece, size)
+    return np.asarray(cv2.matchTemplate(around, sought, cv2.TM_CCORR_NORMED), np.float32)
+
+
+def _directions(grey: Pixels, box: Box, size: tuple[int, int]) -> Floats:
+    """Directions of the edges around a box's centre, doubled, so that opposite ones are equal.
+
+    Returns:
+        float32, (height, width, 2), at most 1 long.
+    """
+    w, h = size
+    part = cv2.getRectSubPix(grey, (w + 2, h + 2), box.centre).astype(np.float32)
+    across, down = (cv2.Sobel(part, cv2.CV_32F, *axis)[1:-1, 1:-1] for axis in ((1, 0), (0, 1)))
+    steep = np.sqrt(across * across + down * down)
+    weight = 1 / ((steep + 1e-3) * (steep + _STEEP))
+    return np.stack([(across * across - down * down) * weight, 2 * across * down * weight], axis=-1)

@@ -16,7 +16,7 @@ _ROW_SLACK_PX = 2
 _MARGIN = 2
 _APART_PX = 3
 _MOST_PLACES = 16
-_CONTENT_PIXELS = 400
+_CONTENT_PIXELS = 300
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class _ContentScore:
         inner = cv2.erode(piece.mask, np.ones((5, 5), np.uint8), borderValue=0) > 0
         rows, columns = np.nonzero(inner)
         # Every pixel of a 100 px piece would cost ten times the outline's score, and tell no more.
-        step = max(1, len(rows) // _CONTENT_PIXELS)
+        step = -(-len(rows) // _CONTENT_PIXELS) or 1
         self._rows, self._columns = rows[::step], columns[::step]
         colours = piece.rgb[self._rows, self._columns].astype(np.float32)
         self._plain = len(colours) < 50 or float(colours.std(axis=0).max()) < 2

@@ -10,7 +10,7 @@ import numpy as np
 from loupette.plugin import Answer, Challenge, Json, Picture, Pixels, Unsolvable
 from loupette_slider.confidence import Calibration, matched_features, single_features
 from loupette_slider.detector import Box, Candidate, Detections, Detector
-from loupette_slider.likeness import tell_apart
+from loupette_slider.likeness import compare
 from loupette_slider.matching import Piece, Place, cut_piece, find_places
 from loupette_slider.packaged import load_weights
 from loupette_slider.ranking import Ranking, rank
@@ -105,7 +105,7 @@ class SliderSolver:
 
     def _solve_single(self, rgb: Pixels, scale: float) -> Answer:
         found = self._finder.sharpen(rgb, self._finder.detect(rgb))
-        ranking = tell_apart(rgb, rank(found, rgb.shape[1]))
+        ranking = compare(rgb, rank(found, rgb.shape[1]))
         detail = _describe(ranking, rgb)
         check_candidates(ranking.gaps, detail)
         best, second = ranking.gaps[0], _score_of(ranking.gaps[1:])

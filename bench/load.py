@@ -1,0 +1,233 @@
+"""Requests a second, processor time and waiting of the endpoint, beside what it is compared with.
+
+``python bench/load.py --peer PYTHON [--workers N] [--seconds S] [--rounds N] [--json FILE]`` starts
+on loopback, all with the same pictures, which the project's own generator drew:
+
+- ``echo``: Starlette and uvicorn sending the same body back (``echo.py``),
+- ``instant``: the documented endpoint with a solver that returns at once (``instant.py``): key,
+  rate, hold, a worker that decodes the picture, charge, log, all committed before the reply,
+- ``alnum``: the documented endpoint with the solver of texts,
+- ``loop``: that solver in bare loops, as many as there are workers, without HTTP (``loop.py``),
+- ``ddddocr``: behind FastAPI with as many workers (``ddddocr_server.py``), as its own
+  ``ddddocr api`` answers every picture with 500 in the version compared; PYTHON has both, and
+  ``make bench-load`` makes such an environment and throws it away.
+
+Each is measured once a round, in an order that turns around with every round, so that what the
+machine does besides strikes all alike; a ratio is made of figures of one round. Processor time is
+that of the server's processes, never of the client's, a process of its own (``client.py``).
+Half load is a Poisson process at half the rate that ``alnum`` reached in the same round. A picture
+that the solver refuses as too unsure, as it does with a few, is a request like any other.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from client import Order, Outcome
+from goals import Goal, judge, print_goals
+from instant import TYPE_ID as INSTANT
+from peers import processor
+from servers import ALNUM, BENCH, Server, serve_ddddocr, serve_echo, serve_loupette
+
+CONNECTIONS = 32
+WARM_S = 1.0
+ANSWERED, REFUSED = 200, 400
+MOSTLY = 0.8
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One subject in one round.
+
+    Attributes:
+        rate: requests a second.
+        cpu_us: processor time for each, of all of the server's processes.
+        p50_ms, p99_ms: of the time that requests took; 0 where none were sent.
+    """
+
+    rate: float
+    cpu_us: float
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+
+
+Round = Mapping[str, Figure]
+"""What was measured together, by subject."""
+
+
+GOALS: tuple[Goal[Round], ...] = (
+    Goal(
+        "processor time of a request: instant / echo",
+        lambda r: r["instant"].cpu_us / r["echo"].cpu_us,
+        2.2,
+        at_most=True,
+    ),
+    Goal(
+        "requests a second: alnum / bare loops",
+        lambda r: r["alnum"].rate / r["loop"].rate,
+        0.85,
+        at_most=False,
+    ),
+    Goal(
+        "time of a request at half load: p99 / p50",
+        lambda r: r["half"].p99_ms / r["half"].p50_ms,
+        4.0,
+        at_most=True,
+    ),
+    Goal(
+        "requests a second: alnum / ddddocr",
+        lambda r: r["alnum"].rate / r["ddddocr"].rate,
+        5.0,
+        at_most=False,
+    ),
+)
+
+
+def main() -> None:
+    """Measure, print, judge."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peer", required=True, help="the Python that has ddddocr and FastAPI")
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument("--workers", type=int, default=cores, help="solver processes of each")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="write the figures, with date and command, here")
+    arguments = parser.parse_args()
+    workers, seconds = arguments.workers, arguments.seconds
+    with ExitStack() as stack:
+        servers = [
+            stack.enter_context(serve_echo()),
+            stack.enter_context(serve_loupette("instant", INSTANT, workers=workers)),
+            stack.enter_context(serve_loupette("alnum", ALNUM, workers=workers)),
+            stack.enter_context(serve_ddddocr(arguments.peer, workers=workers)),
+        ]
+        for server in servers:
+            send(server, seconds=WARM_S)
+        rounds = [
+            measure_round(servers, number, workers=workers, seconds=seconds)
+            for number in range(arguments.rounds)
+        ]
+    report = make_report(rounds, workers=workers, seconds=seconds)
+    print_report(report)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def measure_round(
+    servers: Sequence[Server], number: int, *, workers: int, seconds: float
+) -> dict[str, Figure]:
+    """Every subject once, in an order that turns around, then half the load that was reached."""
+    subjects: dict[str, Callable[[], Figure]] = {
+        server.name: lambda server=server: measure(server, seconds=seconds)  # type: ignore[misc]
+        for server in servers
+    }
+    subjects["loop"] = lambda: measure_loops(workers, seconds=seconds)
+    figures = {name: subjects[name]() for name in list(subjects)[:: -1 if number % 2 else 1]}
+    (alnum,) = (server for server in servers if server.name == "alnum")
+    rate = figures["alnum"].rate / 2
+    figures["half"] = measure(alnum, seconds=seconds, rate=rate, seed=number)
+    return figures
+
+
+def measure(server: Server, *, seconds: float, rate: float = 0.0, seed: int = 0) -> Figure:
+    """Load one server; if it does not read most pictures, that is a fault of the bench."""
+    before_s = server.cpu_s()
+    outcome = send(server, seconds=seconds, rate=rate, seed=seed)
+    cpu_s = server.cpu_s() - before_s
+    count = len(outcome.ms)
+    unexpected = set(outcome.statuses) - {ANSWERED, REFUSED}
+    if unexpected or outcome.statuses[ANSWERED] < MOSTLY * count:
+        raise SystemExit(f"{server.name} answered with {outcome.statuses}")
+    percentiles = statistics.quantiles(outcome.ms, n=100)
+    return Figure(count / outcome.seconds, cpu_s / count * 1e6, percentiles[49], percentiles[98])
+
+
+def send(server: Server, *, seconds: float, rate: float = 0.0, seed: int = 0) -> Outcome:
+    """Have the client's process carry out one order."""
+    order = Order(
+        port=server.port,
+        requests=list(server.requests),
+        connections=CONNECTIONS,
+        seconds=seconds,
+        rate=rate,
+        seed=seed,
+    )
+    done = subprocess.run(
+        [sys.executable, str(BENCH / "client.py")],
+        input=msgspec.json.encode(order),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return msgspec.json.decode(done.stdout, type=Outcome)
+
+
+def measure_loops(count: int, *, seconds: float) -> Figure:
+    """As many bare loops as there are workers, all at once."""
+    command = [sys.executable, str(BENCH / "loop.py"), str(seconds)]
+    with ExitStack() as stack:
+        loops = [
+            stack.enter_context(subprocess.Popen(command, stdin=-1, stdout=-1, text=True))
+            for _ in range(count)
+        ]
+        for loop in loops:
+            assert loop.stdout and loop.stdout.readline() == "loaded\n"
+        for loop in loops:
+            assert loop.stdin
+            loop.stdin.write("begin\n")
+            loop.stdin.flush()
+        done = [json.loads(loop.communicate()[0]) for loop in loops]
+    cpu_us = sum(loop["cpu_s"] for loop in done) / sum(loop["count"] for loop in done) * 1e6
+    return Figure(sum(loop["count"] / loop["seconds"] for loop in done), cpu_us)
+
+
+def make_report(rounds: Sequence[Round], *, workers: int, seconds: float) -> dict[str, Any]:
+    """What the documents quote: medians, ratios of each round, and whether each goal is met."""
+    report = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "command": "make bench-load",
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "workers": workers,
+        "seconds": seconds,
+        "connections": CONNECTIONS,
+        "subjects": {name: summarise(figure[name] for figure in rounds) for name in rounds[0]},
+        "goals": [judge(goal, rounds) for goal in GOALS],
+    }
+    rounded: dict[str, Any] = json.loads(
+        json.dumps(report), parse_float=lambda text: round(float(text), 3)
+    )
+    return rounded
+
+
+def summarise(figures: Iterable[Figure]) -> dict[str, float]:
+    """The median of each figure over the rounds."""
+    rows = [asdict(figure) for figure in figures]
+    return {name: statistics.median(row[name] for row in rows) for name in rows[0]}
+
+
+def print_report(report: Mapping[str, Any]) -> None:
+    """Figures, then goals."""
+    console = Console(width=110)
+    table = Table("", "requests/s", "CPU µs", "p50 ms", "p99 ms", title="medians of the rounds")
+    for name, figure in report["subjects"].items():
+        times = [f"{figure[key]:.1f}" if figure[key] else "" for key in ("p50_ms", "p99_ms")]
+        table.add_row(name, f"{figure['rate']:.0f}", f"{figure['cpu_us']:.0f}", *times)
+    console.print(table)
+    print_goals(report["goals"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""What ``load.py`` measures: each a server of its own on loopback, with its processor time."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from instant import TYPE_ID as INSTANT
+from loupette.store.database import Database
+from loupette.store.keys import create_key
+from smoke import free_port, wait_for, wait_until_ready
+
+BENCH = Path(__file__).parent
+SAMPLES = BENCH.parent / "plugins/alnum/tests/samples"
+"""Pictures that the project's own generator drew."""
+ALNUM = 50200
+ENDPOINT = "/api/v1/captcha.php"
+
+
+@dataclass(frozen=True)
+class Server:
+    """One that is ready.
+
+    Attributes:
+        requests: one for each picture, ready to be sent.
+    """
+
+    name: str
+    process: "subprocess.Popen[bytes]"
+    port: int
+    requests: Sequence[bytes]
+
+    def cpu_s(self) -> float:
+        """Processor time that the process and its children have taken so far."""
+        return sum(_cpu_s(pid) for pid in _with_children(self.process.pid))
+
+
+def pictures() -> list[bytes]:
+    """What every server is sent, in this order."""
+    return [path.read_bytes() for path in sorted(SAMPLES.glob("*.png"))]
+
+
+@contextmanager
+def serve_echo() -> Iterator[Server]:
+    """Starlette and uvicorn with nothing between."""
+    port = free_port()
+    command = ["-m", "uvicorn", "echo:app", "--app-dir", str(BENCH), "--no-access-log"]
+    with _running([sys.executable, *command, *_listen(port)]) as process:
+        wait_for(f"http://127.0.0.1:{port}/livez")
+        bodies = [_body(picture, type=INSTANT) for picture in pictures()]
+        yield Server("echo", process, port, [_request(ENDPOINT, body, port) for body in bodies])
+
+
+@contextmanager
+def serve_loupette(name: str, type_id: int, *, workers: int) -> Iterator[Server]:
+    """The documented endpoint as it is delivered, with one type and a key without limits."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bench.db"
+        with Database.open(path) as database:
+            key = create_key(database, "bench", rate=1e6, opening_micros=10**12, now_ms=0).secret
+        with serve_database(path, type_id, workers=workers) as (process, port):
+            bodies = [
+                _body(picture, type=type_id, options={"min_confidence": 0})
+                for picture in pictures()
+            ]
+            requests = [_request(ENDPOINT, body, port, {"X-API-Key": key}) for body in bodies]
+            yield Server(name, process, port, requests)
+
+
+@contextmanager
+def serve_database(
+    path: Path, type_id: int, *, workers: int
+) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+    """``loupette serve`` of one type on a database; gives its process and port."""
+    registry = path.with_name("registry.toml")
+    registry.write_text(f"[types.{type_id}]\nprice = 0.001\n", encoding="utf-8")
+    port = free_port()
+    environment = {
+        "LOUPETTE_DATABASE": str(path),
+        "LOUPETTE_REGISTRY": str(registry),
+        "LOUPETTE_PLUGINS": "instant",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(BENCH), os.getenv("PYTHONPATH")])),
+    }
+    serve = ["-m", "loupette", "serve", "--port", str(port), "--workers", str(workers)]
+    with _running([sys.executable, *serve], environment) as process:
+        wait_until_ready(f"http://127.0.0.1:{port}")
+        yield process, port
+
+
+@contextmanager
+def serve_ddddocr(python: str, *, workers: int) -> Iterator[Server]:
+    """Ddddocr behind FastAPI, under the Python that has both."""
+    port = free_port()
+    command = [python, "-m", "uvicorn", "ddddocr_server:app", "--app-dir", str(BENCH)]
+    quiet = ["--no-access-log", "--workers", str(workers)]
+    with _running([*command, *quiet, *_listen(port)]) as process:
+        wait_for(f"http://127.0.0.1:{port}/livez")
+        requests = [_request("/ocr", _body(picture), port) for picture in pictures()]
+        yield Server("ddddocr", process, port, requests)
+
+
+@contextmanager
+def _running(
+    command: Sequence[str], environment: Mapping[str, str] | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
+    process = subprocess.Popen(
+        command,
+        env=os.environ | (environment or {}),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _listen(port: int) -> list[str]:
+    return ["--host", "127.0.0.1", "--port", str(port)]
+
+
+def _body(picture: bytes, **fields: object) -> bytes:
+    return json.dumps({"image": b64encode(picture).decode(), **fields}).encode()
+
+
+def _request(path: str, body: bytes, port: int, headers: Mapping[str, str] | None = None) -> bytes:
+    lines = {
+        "Host": f"127.0.0.1:{port}",
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        **(headers or {}),
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + body
+
+
+def _with_children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    return [pid, *(grown for child in children for grown in _with_children(child))]
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

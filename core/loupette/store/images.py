@@ -1,0 +1,84 @@
+"""Request images, where the operator keeps them: files beside the database, for some days.
+
+They are not in the database: so none is in a backup, each is gone when its file is, and a viewer
+opens them. Nothing waits for the disk, as an image is worth less than the time of an answer.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from loupette.store.logs import format_log_id
+
+_DAY = slice(3, 11)  # of LOG20241101000001
+
+
+class ImageFolder:
+    """The kept images of one database, a folder for each day; any thread may call it.
+
+    Args:
+        db_path: the database; the folder is beside it. Folders and files are for their owner only.
+    """
+
+    def __init__(self, db_path: Path) -> None:
+        place = db_path.resolve()
+        self._path = place.with_name(place.name + ".images")
+        self._lock = threading.Lock()
+        self._size: int | None = None  # unknown until something is kept
+
+    def keep(self, log_id: int, images: Sequence[bytes], *, max_bytes: int) -> bool:
+        """Write the images of one request; False, and nothing is written, where they have no room.
+
+        Args:
+            log_id: of the request.
+            images: as they were sent, one or two.
+            max_bytes: of all that are kept.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        size = sum(map(len, images))
+        with self._lock:
+            if self._size is None:
+                self._size = sum(file.stat().st_size for file in self._files())
+            if self._size + size > max_bytes:
+                return False
+            self._size += size
+        name = format_log_id(log_id)
+        day = self._path / name[_DAY]
+        day.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path.chmod(0o700)  # mkdir gives its mode to the last folder alone
+        for number, image in enumerate(images, start=1):
+            # A number is given twice when the server ended before it was in the log.
+            with open(day / f"{name}-{number}", "wb", opener=_open_private) as file:
+                file.write(image)
+        return True
+
+    def find(self, log_id: int) -> list[Path]:
+        """The files of one request, in the order of its images; none where none were kept."""
+        name = format_log_id(log_id)
+        return sorted((self._path / name[_DAY]).glob(f"{name}-*"))
+
+    def purge(self, before_ms: int) -> int:
+        """Delete what was written before that time; gives how many files there were."""
+        deleted = 0
+        for file in list(self._files()):
+            with suppress(FileNotFoundError):  # another purge was faster
+                if file.stat().st_mtime * 1000 < before_ms:
+                    file.unlink()
+                    deleted += 1
+        for day in self._path.glob("*/"):
+            with suppress(OSError):  # not empty
+                day.rmdir()
+        with self._lock:
+            self._size = None
+        return deleted
+
+    def _files(self) -> Iterator[Path]:
+        return self._path.glob("*/*")
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,207 @@
+"""A type that reads one line of text with a CTC model: options, second looks, refusals.
+
+`TextSolver` is a whole solver; a plugin brings weights, an alphabet, a sample and a price.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from loupette.plugin import Answer, Challenge, OptionValue, Picture, Pixels, Unsolvable
+from loupette.toolkit.ctc import NEVER, Alphabet, LogProbs, Reading, beam_search, restrict
+from loupette.toolkit.images import combine_frames, is_blank, is_line_shaped, median_frame
+from loupette.toolkit.recognizer import Recognizer
+
+LEAST_CONFIDENCE = 0.05
+"""Below it not one answer of type 50200 in twenty was right; a guess is no answer."""
+
+SHORT = 2
+SURE_IF_SHORT = 0.4
+"""In four of five photos without text the model sees one or two letters, never as sure as this."""
+
+MOSTLY = 0.5
+"""Share of probability that makes something the case. A reading above it needs no second look."""
+
+WIDE_ENOUGH = 0.65
+"""Text that takes this share of the width is read as it is; a narrower one is looked at closer."""
+
+MARGIN = 3
+"""Time steps (of 40) left on both sides of the letters when looking closer."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the caller's options ask of an answer.
+
+    Attributes:
+        spelling: the model's symbols that may occur, each as the caller wants it written.
+        least: fewest characters.
+        most: most characters.
+    """
+
+    spelling: Mapping[str, str]
+    least: int
+    most: int
+
+    @property
+    def symbols(self) -> str:
+        """The model's symbols that may occur."""
+        return "".join(self.spelling)
+
+    def spell(self, text: str) -> str:
+        """A text of the model's symbols as the caller wants it written."""
+        return "".join(self.spelling[char] for char in text)
+
+
+def read_rules(options: Mapping[str, OptionValue], alphabet: Alphabet) -> Rules:
+    """Turn `loupette.plugin.TEXT_OPTIONS` into rules for a model's symbols.
+
+    Args:
+        options: of the challenge.
+        alphabet: of the model; where it folds case, a letter may be written in either.
+
+    Raises:
+        Unsolvable: ``options``, as no symbol of the model, or no length, is allowed.
+    """
+    charset = str(options["charset"]) if "charset" in options else None
+    spelling = _spell(alphabet, charset, str(options.get("case", "keep")))
+    least, most = int(options.get("min_length", 1)), int(options.get("max_length", 64))
+    if not spelling or least > most:
+        raise Unsolvable("options", "no text that can be read here fits these options")
+    return Rules(spelling, least, most)
+
+
+@lru_cache(maxsize=64)
+def _spell(alphabet: Alphabet, charset: str | None, case: str) -> Mapping[str, str]:
+    """How each symbol that may occur is written. Kept, as most callers ask for the same."""
+    found = {}
+    for char in alphabet.symbols:
+        kept = (char, char.upper()) if alphabet.fold_case else (char,)
+        written = {"upper": (char.upper(),), "lower": (char.lower(),)}.get(case, kept)
+        allowed = [form for form in written if charset is None or form in charset]
+        if allowed:
+            found[char] = allowed[0]
+    return found
+
+
+class TextSolver:
+    """Reads one line of text, in the options that the caller sets, or refuses.
+
+    It has no ``solve_batch``: batches save a tenth of the model's CPU, which is a twentieth of an
+    answer's (int8 weights on LiteRT, one thread; ``make bench-batches``), and each of a batch
+    waits for the last.
+
+    Args:
+        recognizer: usually a `loupette.toolkit.ctc.CtcRecognizer`.
+        least_confidence: 0..1, a text less likely than this is refused as ``unsure``.
+    """
+
+    def __init__(
+        self, recognizer: Recognizer, *, least_confidence: float = LEAST_CONFIDENCE
+    ) -> None:
+        self._recognizer = recognizer
+        self._least_confidence = least_confidence
+
+    def solve(self, challenge: Challenge) -> Answer:
+        """Read the text.
+
+        Of an alphabet that folds case, letters come back in lower case, unless ``case`` or an
+        upper-case ``charset`` says otherwise: the model does not tell cases apart.
+
+        Args:
+            challenge: the picture; of the options those in `loupette.plugin.TEXT_OPTIONS`.
+
+        Returns:
+            The text; its probability as confidence; as detail ``candidates``, the three likeliest
+            texts with their confidence.
+
+        Raises:
+            Unsolvable: ``no_text``, ``bad_shape``, ``unsure`` or ``options``.
+        """
+        rules = read_rules(challenge.options, self._recognizer.alphabet)
+        readings = self.read(challenge.image, rules)
+        best = readings[0]
+        doubtful = len(best.text) <= SHORT < rules.most
+        if best.probability < (SURE_IF_SHORT if doubtful else self._least_confidence):
+            # No texts: a refusal is free, and must not carry what an answer costs.
+            confidence = round(best.probability, 4)
+            raise Unsolvable("unsure", "no reading is likely", detail={"confidence": confidence})
+        return Answer(rules.spell(best.text), best.probability, _candidates(readings, rules))
+
+    def read(self, picture: Picture, rules: Rules) -> list[Reading]:
+        """All likely texts that keep the rules, likeliest first; at least one."""
+        line = _line_of_text(picture)
+        log_probs = self._recognizer.read([line])[0]
+        readings = self._decode(log_probs, rules)
+        if readings[0].probability < MOSTLY:
+            for look in _further_looks(picture, line, log_probs):
+                again = self._decode(self._recognizer.read([look])[0], rules)
+                # A look that lost a letter reads a shorter text, and may be surer of it.
+                as_long = len(again[0].text) >= len(readings[0].text)
+                if again[0].log_prob > readings[0].log_prob and as_long:
+                    readings = again
+        if readings[0].text == "":
+            raise Unsolvable("no_text", "no text of the wanted length was found")
+        return readings
+
+    def _decode(self, log_probs: LogProbs, rules: Rules) -> list[Reading]:
+        """Texts that keep the rules, likeliest first; one empty text if there is none."""
+        alphabet = self._recognizer.alphabet
+        allowed = restrict(log_probs, alphabet, rules.symbols)
+        if allowed[:, alphabet.blank].sum() > np.log(MOSTLY):
+            return [Reading("", NEVER)]
+        found = beam_search(allowed, alphabet, min_length=rules.least, max_length=rules.most)
+        return found or [Reading("", NEVER)]
+
+
+def _further_looks(picture: Picture, line: Pixels, log_probs: LogProbs) -> Iterator[Pixels]:
+    """Other pictures of the same text, for a reading in doubt."""
+    closer = _text_part(line, log_probs)
+    if closer is not None:
+        yield closer
+    if len(picture.frames) > 1:
+        yield median_frame(picture.rgb_frames)
+
+
+def _text_part(line: Pixels, log_probs: LogProbs) -> Pixels | None:
+    """The columns where the model saw letters, if much of the picture is beside them.
+
+    Small letters on a wide canvas are read better when looked at again, larger: .13 to .23 on
+    8-digit numbers that take half of the width.
+    """
+    steps = len(log_probs)
+    lettered = np.flatnonzero(log_probs[:, -1] < np.log(MOSTLY))
+    if len(lettered) < 2 or lettered[-1] - lettered[0] + 1 > WIDE_ENOUGH * steps:
+        return None
+    width = line.shape[1]
+    left = max(0, int((lettered[0] - MARGIN) / steps * width))
+    right = min(width, int((lettered[-1] + 1 + MARGIN) / steps * width) + 1)
+    return line[:, left:right]
+
+
+def _line_of_text(picture: Picture) -> Pixels:
+    """The one picture to read, of all frames.
+
+    Raises:
+        Unsolvable: it is blank, or no line of text has this shape.
+    """
+    if not is_line_shaped(picture.width, picture.height):
+        size = f"{picture.width}x{picture.height}"
+        raise Unsolvable("bad_shape", f"{size} is not the shape of a line of text")
+    for compose in (combine_frames, median_frame):
+        line = compose(picture.rgb_frames)
+        if not is_blank(line):
+            return line
+    raise Unsolvable("no_text", "the picture is blank")
+
+
+def _candidates(readings: list[Reading], rules: Rules) -> dict[str, list[dict[str, str | float]]]:
+    """The three likeliest texts, for the caller to see how close it was."""
+    return {
+        "candidates": [
+            {"text": rules.spell(r.text), "confidence": round(r.probability, 4)}
+            for r in readings[:3]
+        ]
+    }

@@ -1,0 +1,10 @@
+"""Every check of the kit, up to gold."""
+
+from collections.abc import Callable
+
+import pytest
+
+
+@pytest.mark.loupette_plugin("loupette-slider")
+def test_conformance(conformance: Callable[[], None]) -> None:
+    conformance()

@@ -1,0 +1,1 @@
+"""Faults, hostile bodies and long load on a real server: ``make chaos``, ``fuzz`` and ``soak``."""
