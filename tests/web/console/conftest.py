@@ -38,6 +38,13 @@ class Visitor:
         return self.http.post(path, data=data, files=files or None, follow_redirects=False)
 
 
+def another(client: TestClient) -> TestClient:
+    """A further browser for the same server, on the same event loop."""
+    browser = TestClient(client.app, raise_server_exceptions=False)
+    browser.portal = client.portal
+    return browser
+
+
 @pytest.fixture
 def visitor(client: TestClient, settings: Settings) -> Iterator[Callable[..., Visitor]]:
     """Makes a key of the account and signs a browser in with it, once every type is loaded."""
@@ -50,7 +57,7 @@ def visitor(client: TestClient, settings: Settings) -> Iterator[Callable[..., Vi
             key = create_key(
                 database, account, scopes=scopes, opening_micros=balance_micros, rate=1000, now_ms=0
             )
-        browser = TestClient(client.app, raise_server_exceptions=False)
+        browser = another(client)
         # Each its own address, as attempts are counted by address.
         address = f"10.0.{key.record.id // 256}.{key.record.id % 256}"
         browser._transport.client = (address, 50000)  # type: ignore[attr-defined]
@@ -63,7 +70,7 @@ def visitor(client: TestClient, settings: Settings) -> Iterator[Callable[..., Vi
 
 @pytest.fixture
 def stranger(client: TestClient) -> Visitor:
-    return Visitor(TestClient(client.app, raise_server_exceptions=False))
+    return Visitor(another(client))
 
 
 @pytest.fixture
