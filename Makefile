@@ -7,7 +7,7 @@ PACKAGES := -e '.[client]' -e plugins/slider -e plugins/arith -e plugins/alnum
 PAGES := README.md docs/*.md plugins/*/README.md
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 
-.PHONY: run test test-api lint audit format docs conformance chaos fuzz soak bench-accuracy cards bench-peers bench-load bench-logs bench-batches assets sheets train-alnum train-arith wheels test-wheels clean
+.PHONY: run test test-api test-browser screens lint audit format docs conformance chaos fuzz soak bench-accuracy cards bench-peers bench-load bench-logs bench-batches assets sheets train-alnum train-arith wheels test-wheels clean
 
 run: .venv/served  ## serve on 127.0.0.1:8000; the first start prints a demo key
 	$(BIN)/loupette serve --demo
@@ -17,6 +17,12 @@ test: .venv/developed  ## all tests
 
 test-api: .venv/developed  ## /openapi.json against a running server, EXAMPLES=200 for each operation
 	$(BIN)/python -m pytest tests/web/test_openapi.py --api-examples $(or $(EXAMPLES),200)
+
+test-browser: .venv/browser  ## the console in a Chromium: Debian's, or the one in CHROMIUM
+	$(BIN)/python -m pytest tests/browser
+
+screens: .venv/browser  ## the pictures of the README, into docs/screens
+	$(BIN)/python -m pytest tests/browser/test_screens.py --screens docs/screens
 
 lint: .venv/developed  ## style, types, generated parts of the docs
 	$(BIN)/ruff check
@@ -132,6 +138,10 @@ clean:
 .venv/served: .venv/bin/python $(PROJECTS)
 	@echo "installing into .venv, about a minute"
 	$(PIP) $(PACKAGES)
+	touch $@
+
+.venv/browser: .venv/developed
+	$(PIP) -e .[browser]
 	touch $@
 
 .venv/developed: .venv/bin/python $(PROJECTS) requirements-dev.txt

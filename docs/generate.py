@@ -42,6 +42,7 @@ from loupette.store.database import Database
 from loupette.store.keys import create_key
 from loupette.store.ledger import topup
 from loupette.testing import CHECKS
+from loupette.web import console
 from loupette.web.app import create_app
 from loupette.web.docs import anchor
 from loupette.web.responses import REASONS, code_and_msg
@@ -488,9 +489,13 @@ def endpoints_table() -> str:
 
 
 def routes() -> list[Route]:
-    """The application's routes but the redirect of ``/``."""
+    """The application's routes, but for ``/`` and the console's, which are no API."""
     app = create_app(Settings())
-    return [route for route in app.routes if isinstance(route, Route) and route.path != "/"]
+    return [
+        route
+        for route in app.routes
+        if isinstance(route, Route) and route.path != "/" and route not in console.ROUTES
+    ]
 
 
 def _plain(path: str) -> str:

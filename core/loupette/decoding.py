@@ -110,7 +110,7 @@ def decode_picture(data: bytes, *, limits: ImageLimits = LIMITS) -> Picture:
         TooManyFrames: an animation over the limit.
         BrokenImage: truncated or damaged.
     """
-    format_ = _sniff(data)
+    format_ = sniff(data)
     if len(data) > limits.max_bytes:
         raise ImageTooLarge(
             f"the image has {len(data)} bytes, at most {limits.max_bytes} are taken"
@@ -133,7 +133,12 @@ def decode_picture(data: bytes, *, limits: ImageLimits = LIMITS) -> Picture:
         raise BrokenImage(f"the {format_} data is truncated or damaged: {error}") from error
 
 
-def _sniff(data: bytes) -> str:
+def sniff(data: bytes) -> str:
+    """The format that the first bytes are of.
+
+    Raises:
+        NotAnImage: none that is accepted.
+    """
     for name, magic in _MAGIC.items():
         if magic.match(data):
             return name

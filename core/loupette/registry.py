@@ -104,6 +104,22 @@ def _as_suggested(plugin: Plugin, spec: SolverSpec) -> ServedType:
     return ServedType(spec, plugin.name, plugin.version, to_micros(spec.price))
 
 
+def price_of(text: str) -> int:
+    """A price in yuan as an operator writes it, within what registry.toml may say.
+
+    Raises:
+        RegistryError: it is none.
+    """
+    try:
+        yuan = Decimal(text)
+        if not 0 <= yuan <= _HIGHEST_PRICE:  # NaN is neither, and raises
+            raise ValueError(f"must be within 0 and {_HIGHEST_PRICE}")
+        return to_micros(yuan)
+    except (ArithmeticError, ValueError) as error:
+        raise RegistryError(f"{text[:40]!r} is no price in yuan: {error}") from error
+
+
+_HIGHEST_PRICE = 1000
 _TOP = ("reports", "types")
 _REPORTS = ("refund", "within_hours")
 _TYPE_ID = re.compile(r"[1-9][0-9]{0,9}")  # one spelling each, so no table hides another
@@ -203,7 +219,7 @@ class _Reader:
         raise self._fail(key, f"must be {words}, not {value!r}")
 
     def _price(self, key: str, value: object) -> int:
-        yuan = self._number(key, value, 0, 1000)
+        yuan = self._number(key, value, 0, _HIGHEST_PRICE)
         try:
             return to_micros(yuan)
         except ValueError as error:

@@ -18,6 +18,7 @@ STEPS = [
     "m003_logs",
     "m004_idempotency",
     "m005_key_scopes_and_expiry",
+    "m006_sessions_and_overrides",
 ]
 
 
@@ -129,5 +130,6 @@ def test_every_table_of_ours_is_strict(db: Database) -> None:
     )
     assert set(tables) == {
         "accounts", "api_keys", "ledger", "logs", "log_retention", "reports", "idempotency",
+            "sessions", "type_overrides",
     }  # fmt: skip
     assert set(tables.values()) == {1}

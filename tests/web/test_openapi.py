@@ -23,6 +23,7 @@ from starlette.testclient import TestClient
 import fakes
 from conftest import issue_key
 from loupette.settings import Settings
+from loupette.web import console
 from loupette.web.app import create_app
 from loupette.web.openapi import document
 from loupette.web.responses import REASONS, code_and_msg
@@ -49,7 +50,7 @@ CHECKS = [
 
 def test_every_route_is_in_the_document_and_every_path_is_routed() -> None:
     routed = set()
-    for route in create_app(Settings()).routes:
+    for route in (one for one in create_app(Settings()).routes if one not in console.ROUTES):
         if isinstance(route, Mount):
             routed.add((f"{route.path}/{{path}}", "get"))
         else:

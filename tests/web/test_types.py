@@ -105,7 +105,10 @@ def test_a_plugin_draws_its_sample_once(client: TestClient, settings: Settings) 
 
     async def ask() -> list[bytes]:
         engine = app.state.service.engine
-        served, service = engine.catalogue.find(fakes.ECHO), Service(settings, engine)
+        served, service = (
+            engine.catalogue.find(fakes.ECHO),
+            Service(settings, engine, app.state.service.management),
+        )
         counted = replace(served, spec=replace(served.spec, sample=draw))
         return await asyncio.gather(*(service.sample(counted) for _ in range(5)))
 

@@ -26,6 +26,12 @@ FROM api_keys k JOIN accounts a ON a.id = k.account_id
 _FIND = _COLUMNS + "WHERE k.key_hash = ?"
 _LIST = _COLUMNS + "ORDER BY a.name, k.id"
 _BY_ID = _COLUMNS + "WHERE k.id = ?"
+_SEARCH = (
+    _COLUMNS
+    + "WHERE (?1 = '' OR instr(a.name, ?1) OR instr(COALESCE(k.name, ''), ?1) OR"
+    + " instr(k.prefix, ?1)) AND (?2 IS NULL OR k.account_id = ?2)"
+    + " ORDER BY k.id DESC LIMIT ?3 OFFSET ?4"
+)
 _ACTIVE = (
     _COLUMNS
     + "WHERE ?1 IN (k.prefix, k.name, a.name) AND k.disabled_ms IS NULL"
@@ -198,6 +204,33 @@ def find_active(connection: sqlite3.Connection, which: str, *, now_ms: int) -> K
 def list_keys(reader: sqlite3.Connection) -> list[KeyRecord]:
     """Every key, by account name and age."""
     return [KeyRecord(*row) for row in reader.execute(_LIST)]
+
+
+def search_keys(
+    reader: sqlite3.Connection,
+    *,
+    text: str = "",
+    account_id: int | None = None,
+    offset: int = 0,
+    limit: int,
+) -> list[KeyRecord]:
+    """A page of the keys, the newest first.
+
+    Args:
+        reader: a connection to read from.
+        text: in the account's name, the key's name or its prefix.
+        account_id: of this account only.
+        offset: how many to pass over.
+        limit: how many at most.
+    """
+    rows = reader.execute(_SEARCH, (text, account_id, limit, offset))
+    return [KeyRecord(*row) for row in rows]
+
+
+def by_id(reader: sqlite3.Connection, key_id: int) -> KeyRecord | None:
+    """The key with this number."""
+    row = reader.execute(_BY_ID, (key_id,)).fetchone()
+    return None if row is None else KeyRecord(*row)
 
 
 def disable_key(db: Database, which: str, *, now_ms: int) -> KeyRecord:

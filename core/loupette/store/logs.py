@@ -35,6 +35,10 @@ SELECT l.id, l.account_id, l.key_id, l.created_ms, l.type_id, l.code, l.outcome,
     l.confidence, l.response_ms, l.detail, l.image_hash, r.verdict, COALESCE(r.refund_micros, 0)
 FROM logs l LEFT JOIN reports r ON r.log_id = l.id
 """
+_HAS_ANSWER = (
+    "instr(l.answer, ?) AND l.id >= (SELECT MIN(id) FROM"
+    " (SELECT id FROM logs ORDER BY id DESC LIMIT 100000))"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +191,7 @@ def query(
     until_ms: int | None = None,
     type_id: int | None = None,
     outcome: str | None = None,
+    answer: str | None = None,
 ) -> list[LogRecord]:
     """One page of the log, newest first.
 
@@ -199,15 +204,17 @@ def query(
         until_ms: only entries before this time.
         type_id: only entries of this type.
         outcome: only ``"ok"``, or only this error's reason.
+        answer: only answers with this in them, of the newest 100 000 entries: no index has them.
     """
     terms: list[tuple[str, object]] = [
         ("l.account_id = ?", account_id),
         ("l.id < ?", _id_bound(before, until_ms)),
-        ("l.id >= ?", None if since_ms is None else _day_start(since_ms - _DAY_MS)),
+        ("l.id >= ?", None if since_ms is None else first_id_of(since_ms)),
         ("l.created_ms >= ?", since_ms),
         ("l.created_ms < ?", until_ms),
         ("l.type_id = ?", type_id),
         ("l.outcome = ?", outcome),
+        (_HAS_ANSWER, answer),
     ]
     used = [(term, value) for term, value in terms if value is not None]
     where = " AND ".join(term for term, _ in used) or "TRUE"
@@ -234,6 +241,11 @@ def delete_older_than(db: Database, before_ms: int) -> int:
         total += deleted
         time.sleep(time.monotonic() - started_s)
     return total
+
+
+def first_id_of(since_ms: int) -> int:
+    """No entry of that time or later has a lower id, even where the clock was set back a day."""
+    return _day_start(since_ms - _DAY_MS)
 
 
 def _to_json(detail: Mapping[str, object]) -> str:

@@ -236,3 +236,28 @@ def m005_key_scopes_and_expiry(schema: Schema) -> None:
         " scopes TEXT NOT NULL DEFAULT 'solve read report' CHECK(scopes <> '')"
     )
     schema.execute("ALTER TABLE api_keys ADD COLUMN expires_ms INTEGER")
+
+
+@MIGRATIONS()
+def m006_sessions_and_overrides(schema: Schema) -> None:
+    """Who is signed in to the console, and what was decided there over registry.toml."""
+    schema.execute(
+        """
+        CREATE TABLE sessions(
+            hash BLOB PRIMARY KEY CHECK(length(hash) = 32),
+            key_id INTEGER NOT NULL REFERENCES api_keys(id),
+            expires_ms INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID
+        """
+    )
+    schema.execute(
+        """
+        CREATE TABLE type_overrides(
+            type_id INTEGER PRIMARY KEY,
+            price INTEGER CHECK(price >= 0),
+            is_off INTEGER NOT NULL CHECK(is_off IN (0, 1)),
+            changed_ms INTEGER NOT NULL,
+            changed_by TEXT NOT NULL
+        ) STRICT
+        """
+    )

@@ -15,12 +15,13 @@ from starlette.routing import Mount, Route
 from loupette.engine import Engine
 from loupette.errors import InternalError, LoupetteError, MethodNotAllowed, NotFound
 from loupette.executor import make_executor
+from loupette.management import Management
 from loupette.manager import load_plugins
 from loupette.metrics import LedgerCheck, Metrics
 from loupette.registry import build_catalogue
 from loupette.settings import Settings
 from loupette.store.database import Database
-from loupette.web import account, docs, health, metrics, types
+from loupette.web import account, console, docs, health, metrics, types
 from loupette.web.headers import SecurityHeaders
 from loupette.web.openapi import openapi
 from loupette.web.pages import Static, show, wants_html
@@ -60,7 +61,9 @@ def create_app(settings: Settings) -> Starlette:
                 images=settings.images,
                 images_max_bytes=settings.images_max_bytes,
             )
-            service = app.state.service = Service(settings, engine)
+            management = Management(engine, plugins)
+            service = app.state.service = Service(settings, engine, management)
+            management.apply_overrides()  # after the metrics, which count every registered type
             chores = [
                 asyncio.create_task(purge(engine, every_s=_PURGE_EVERY_S)),
                 asyncio.create_task(check_ledger(engine, service.metrics, every_s=_CHECK_EVERY_S)),
@@ -106,6 +109,7 @@ def create_app(settings: Settings) -> Starlette:
             Route("/livez", health.livez),
             Route("/readyz", health.readyz),
             Route("/metrics", metrics.metrics),
+            *console.ROUTES,
         ],
         exception_handlers={
             LoupetteError: reply_error,

@@ -55,13 +55,21 @@ def _by_preference(header: str) -> list[str]:
     return [tag for weight, tag in sorted(weighted, key=lambda pair: -pair[0]) if weight > 0]
 
 
-def show(request: Request, template: str, *, status_code: int = 200, **context: object) -> Response:
+def show(
+    request: Request,
+    template: str,
+    *,
+    status_code: int = 200,
+    policy: str = PAGE_POLICY,
+    **context: object,
+) -> Response:
     """A page.
 
     Args:
         request: whose language and path are looked at.
         template: file name in templates/.
         status_code: of the reply.
+        policy: what a browser may do with it.
         context: what the template shows; all of it is escaped.
     """
     language = language_of(request)
@@ -80,7 +88,7 @@ def show(request: Request, template: str, *, status_code: int = 200, **context: 
         )
     )
     headers = {
-        "Content-Security-Policy": PAGE_POLICY,
+        "Content-Security-Policy": policy,
         "Content-Language": _TAGS[language],
         "Vary": "Accept, Accept-Language, Cookie",
     }

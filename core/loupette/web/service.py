@@ -13,6 +13,7 @@ from loupette.card import Card, read_card
 from loupette.engine import Engine
 from loupette.errors import Overloaded, RateLimited
 from loupette.limiter import Limiter
+from loupette.management import Management
 from loupette.metrics import Metrics
 from loupette.registry import ServedType
 from loupette.settings import Settings
@@ -31,8 +32,10 @@ class Service:
 
     settings: Settings
     engine: Engine
+    management: Management
     limiter: Limiter = field(default_factory=Limiter)
     refusals: Limiter = field(default_factory=Limiter)
+    sign_ins: Limiter = field(default_factory=Limiter)
     in_flight: int = 0
     strangers: int = 0
     metrics: Metrics = field(init=False)

@@ -15,6 +15,7 @@ from starlette.types import Receive
 from loupette.engine import Call, Outcome, Posted
 from loupette.errors import BadField, InternalError, LoupetteError, RateLimited
 from loupette.messages import REQUESTS
+from loupette.store.keys import KeyRecord
 from loupette.store.logs import format_log_id
 from loupette.web.auth import header_key, identify, one_key, permit, refusal
 from loupette.web.body import Fields, api_key_in, posted_in, read_fields, type_id_in
@@ -74,15 +75,31 @@ async def solve(request: Request) -> Response:
         service.metrics.count(progress.type_id, progress.outcome, seconds=progress.elapsed_s())
 
 
+async def solve_for(request: Request, key: KeyRecord, fields: Fields) -> Response:
+    """The same for a key that was found otherwise and a body that was read: the console's."""
+    service = service_of(request)
+    progress = _Progress(time.monotonic())
+    try:
+        call = _admit(service, progress, key)
+        with service.room():
+            return await _answer(request, service, progress, call, fields)
+    except Exception as error:  # an edge, as above
+        return await _fail(service, progress, error)
+    finally:
+        service.metrics.count(progress.type_id, progress.outcome, seconds=progress.elapsed_s())
+
+
 async def _solve(request: Request, service: Service, progress: _Progress) -> Response:
     in_header = header_key(request)
     if in_header is None:
         with service.stranger():
             fields = await _read(request, service)
-        call = _admit(service, progress, one_key(None, api_key_in(fields)))
+        secret = one_key(None, api_key_in(fields))
+        call = _admit(service, progress, identify(service.engine, secret))
         with service.room():
             return await _answer(request, service, progress, call, fields)
-    call = _admit(service, progress, in_header)  # refusals are cheapest before the body is read
+    # Refusals are cheapest before the body is read.
+    call = _admit(service, progress, identify(service.engine, in_header))
     with service.room():
         fields = await _read(request, service)
         one_key(in_header, api_key_in(fields))
@@ -119,9 +136,8 @@ async def _answer(
 _REPLAYED = {"Idempotent-Replayed": "true"}
 
 
-def _admit(service: Service, progress: _Progress, secret: str) -> Call:
-    """Find the key, number the request, count it against the key's rate."""
-    key = identify(service.engine, secret)
+def _admit(service: Service, progress: _Progress, key: KeyRecord) -> Call:
+    """Number the request, count it against the key's rate, see whether the key may."""
     progress.call = service.engine.begin(key, progress.started_s)
     progress.headers |= service.count(key)
     permit(key, _SCOPE)

@@ -1,0 +1,324 @@
+"""What the console's pages do: keys, logs, types, ledger, try-it; and how they are built."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+import fakes
+from loupette.settings import Images, Settings
+from loupette.store.database import Database
+from loupette.store.keys import create_key
+from loupette.web.app import create_app
+from loupette.web.service import Service
+
+PNG = ("captcha.png", fakes.draw_png(), "image/png")
+SCRIPT = "<script>alert(1)</script>"
+
+
+def made_key(reply: Any) -> str:
+    (secret,) = re.findall(r"<pre[^>]*><code>(ak_[\w-]+)</code>", reply.text)
+    return str(secret)
+
+
+def solve(client: TestClient, key: str, type_id: int = fakes.ECHO) -> Any:
+    return client.post(
+        "/api/v1/captcha.php",
+        headers={"X-API-Key": key},
+        data={"type": str(type_id)},
+        files={"image": PNG},
+    )
+
+
+def test_a_key_from_its_making_to_its_end(admin: Any, client: TestClient, unused_name: str) -> None:
+    wanted = {"account": unused_name, "balance": "1.5", "rate": "50", "days": "30", "name": "web"}
+    secret = made_key(admin.do("/console/keys", action="create", scope_solve="1", **wanted))
+    assert secret not in admin.http.get("/console/keys").text
+    assert solve(client, secret).json()["data"]["balance"] == 1.49
+    assert admin.do("/console/keys", action="top_up", account=unused_name, amount="2").status_code
+    assert solve(client, secret).json()["data"]["balance"] == 3.48
+    shown = admin.http.get(f"/console/keys?q={unused_name}").text
+    assert "¥3.48" in shown and "50/s" in shown and "过期于" in shown
+    admin.do("/console/keys", action="limit", prefix=secret[:11], rate="0.001")
+    assert solve(client, secret).status_code == 200
+    assert solve(client, secret).status_code == 429
+    new = made_key(
+        admin.do("/console/keys", action="roll", prefix=secret[:11], overlap="1", days="9")
+    )
+    admin.do("/console/keys", action="disable", prefix=new[:11])
+    assert solve(client, new).json()["error"]["reason"] == "key_disabled"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"action": "create", "account": "x"},
+        {"action": "create", "account": "", "scope_read": "1"},
+        {"action": "create", "account": "x", "scope_read": "1", "rate": "0"},
+        {"action": "create", "account": "x", "scope_read": "1", "rate": "nan"},
+        {"action": "create", "account": "x", "scope_read": "1", "balance": "-1"},
+        {"action": "create", "account": "x", "scope_read": "1", "balance": "1e99"},
+        {"action": "create", "account": "x", "scope_read": "1", "balance": "0.0000001"},
+        {"action": "create", "account": "x", "scope_read": "1", "days": "99999"},
+        {"action": "create", "account": "x" * 300, "scope_read": "1"},
+        {"action": "top_up", "account": "nobody-at-all", "amount": "1"},
+        {"action": "top_up", "account": "nobody-at-all", "amount": "many"},
+        {"action": "disable", "prefix": "ak_nowhere1"},
+        {"action": "explode"},
+        {},
+    ],
+)
+def test_what_cannot_be_done_is_a_page_that_says_why(admin: Any, fields: dict[str, str]) -> None:
+    reply = admin.do("/console/keys", **fields)
+    assert reply.status_code == 400
+    assert 'role="alert"' in reply.text
+
+
+def test_a_price_changes_at_once_and_for_good(
+    tmp_path: Any, make_settings: Callable[..., Settings]
+) -> None:
+    settings = make_settings(tmp_path)
+    with Database.open(settings.database) as database:
+        key = create_key(
+            database, "boss", scopes=("solve", "read", "admin"), opening_micros=10**7, now_ms=0
+        )
+    for is_first in (True, False):
+        with TestClient(create_app(settings)) as client:
+            client.post("/console/login", data={"key": key.secret})
+            (token, *_) = re.findall(r'csrf" value="(\w+)', client.get("/console/types").text)
+            if is_first:
+                assert solve(client, key.secret).json()["data"]["cost"] == 0.01
+                change = {"csrf": token, "type": fakes.ECHO, "price": "0.25", "is_on": "1"}
+                client.post("/console/types", data=change)
+                off = {"csrf": token, "type": fakes.CLOSED, "price": "0.01"}
+                client.post("/console/types", data=off)
+            assert solve(client, key.secret).json()["data"]["cost"] == 0.25
+            refused = solve(client, key.secret, fakes.CLOSED).json()
+            assert refused["error"]["reason"] == "unknown_type"
+            page = client.get("/console/types").text
+            assert "与 registry.toml 不同" in page and key.secret[:11] in page
+            assert "¥0.25" in page and "已停用" in page
+            assert 'loupette_requests_total{outcome="ok",type="60008"}' in _metrics(client)
+    with TestClient(create_app(settings)) as client:
+        client.post("/console/login", data={"key": key.secret})
+        for type_id in (fakes.ECHO, fakes.CLOSED):
+            client.post(
+                "/console/types", data={"csrf": _token(client), "type": type_id, "is_on": "1"}
+            )
+        assert solve(client, key.secret).json()["data"]["cost"] == 0.01
+        assert solve(client, key.secret, fakes.CLOSED).status_code == 200
+        assert "与 registry.toml 不同" not in client.get("/console/types").text
+
+
+def _metrics(client: TestClient) -> str:
+    service: Service = client.app.state.service  # type: ignore[attr-defined]
+    return service.metrics.expose().decode()
+
+
+def _token(client: TestClient) -> str:
+    return str(re.findall(r'csrf" value="(\w+)', client.get("/console").text)[0])
+
+
+@pytest.mark.parametrize("price", ["-1", "nan", "Infinity", "1e400", "x", "0.0000001", "1001"])
+def test_what_is_no_price_changes_nothing(admin: Any, client: TestClient, price: str) -> None:
+    reply = admin.do("/console/types", type=str(fakes.SLOW), price=price, is_on="1")
+    assert reply.status_code == 400
+    assert client.get(f"/types/{fakes.SLOW}").json()["data"]["price"] == 0.01
+
+
+@pytest.mark.parametrize("type_id", ["", "0", "999", "x", "1" * 40])
+def test_a_type_that_registry_toml_has_not_cannot_be_decided_on(admin: Any, type_id: str) -> None:
+    assert admin.do("/console/types", type=type_id, price="1", is_on="1").status_code == 400
+
+
+def test_a_plugin_that_did_not_load_says_why(
+    tmp_path: Any, make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_for_console.py").write_text("raise OSError('<b>no such file</b>')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    settings = make_settings(tmp_path, plugins=("fakes", "broken_for_console"))
+    with Database.open(settings.database) as database:
+        key = create_key(database, "boss", scopes=("admin",), now_ms=0)
+    with TestClient(create_app(settings)) as client:
+        client.post("/console/login", data={"key": key.secret})
+        page = client.get("/console/types").text
+    assert "broken_for_console" in page and "OSError: &lt;b&gt;no such file&lt;/b&gt;" in page
+    assert "Traceback" in page and "fakes.py" in page
+
+
+def test_logs_are_searched_and_filtered(shop: Any, client: TestClient) -> None:
+    ids = [solve(client, shop.secret).json()["data"]["log_id"] for _ in range(2)]
+    refused = client.post(
+        "/api/v1/captcha.php",
+        headers={"X-API-Key": shop.secret},
+        data={"type": str(fakes.REFUSES)},
+        files={"image": ("a.png", fakes.draw_png(colour="black"), "image/png")},
+    ).json()["data"]["log_id"]
+
+    def shown(query: str) -> set[str]:
+        text = shop.http.get(f"/console/logs?{query}").text
+        return set(re.findall(r">(LOG\d+)</a>", text))
+
+    assert shown("") == {*ids, refused}
+    assert shown("outcome=ok") == set(ids)
+    assert shown("outcome=no_text") == shown(f"type={fakes.REFUSES}") == {refused}
+    assert shown("q=40x") == set(ids)
+    assert shown("q=%25") == shown("until=2020-01-01") == set()
+    assert shown("since=2020-01-01") == {*ids, refused}
+    assert shop.http.get("/console/logs?since=yesterday").status_code == 400
+    one = shop.http.get(f"/console/logs?q={refused}")
+    assert one.url.path == f"/console/logs/{refused}" and "candidates" in one.text
+
+
+def test_more_logs_are_a_page_on(shop: Any, client: TestClient) -> None:
+    ids = [solve(client, shop.secret).json()["data"]["log_id"] for _ in range(52)]
+    first = shop.http.get("/console/logs?outcome=ok").text
+    (further,) = re.findall(r'href="(\?outcome=ok&amp;before=LOG\d+)"', first)
+    second = shop.http.get("/console/logs" + further.replace("&amp;", "&")).text
+    assert re.findall(r">(LOG\d+)</a>", first + second) == ids[::-1]
+
+
+def test_the_ledger_is_shown_and_adds_up(admin: Any, shop: Any, client: TestClient) -> None:
+    log_id = solve(client, shop.secret).json()["data"]["log_id"]
+    own = shop.http.get("/console/ledger").text
+    assert log_id in own and "−¥0.01" in own and "+¥1.00" in own
+    assert admin.account not in own
+    assert "账目相符" in admin.do("/console/ledger").text
+    assert log_id in admin.http.get("/console/ledger").text
+
+
+def test_a_try_is_answered_charged_and_logged(shop: Any) -> None:
+    reply = shop.do("/console/try", type=str(fakes.ECHO), image=PNG, **{"option.charset": "abc"})
+    assert reply.status_code == 200
+    assert '<p class="big answer">abc</p>' in reply.text
+    assert "data:image/png;base64," in reply.text
+    assert "¥0.99" in shop.http.get("/console/try").text
+    (log_id,) = re.findall(r'/console/logs/(LOG\d+)"', reply.text)
+    assert "abc" in shop.http.get(f"/console/logs/{log_id}").text
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "reason"),
+    [
+        ({"type": str(fakes.ECHO)}, 400, "missing_field"),
+        ({"type": str(fakes.ECHO), "image": ("a", b"no image", "text/html")}, 400, "not_an_image"),
+        ({"type": "5", "image": PNG}, 400, "unknown_type"),
+        ({"image": PNG}, 400, "missing_field"),
+        ({"type": str(fakes.ECHO), "image": PNG, "option.width": "x"}, 400, "bad_field"),
+        ({"type": str(fakes.ECHO), "image": PNG, "option.evil": "x"}, 400, "unsupported_option"),
+        ({"type": str(fakes.RAISES), "image": ("a", fakes.draw_png(colour="black"), "")}, 500,
+         "solver_crashed"),
+    ],
+)  # fmt: skip
+def test_a_try_that_fails_says_why(shop: Any, fields: Any, code: int, reason: str) -> None:
+    reply = shop.do("/console/try", **fields)
+    assert reply.status_code == code
+    assert f"&#34;{reason}&#34;" in reply.text
+    assert "¥1.00" in shop.http.get("/console/try").text
+
+
+def test_answers_and_names_bring_no_script_into_a_page(
+    shop: Any, admin: Any, client: TestClient
+) -> None:
+    reply = shop.do("/console/try", type=str(fakes.ECHO), image=PNG, **{"option.charset": SCRIPT})
+    assert "&lt;script&gt;" in reply.text and "<script>" not in reply.text
+    made = admin.do(
+        "/console/keys", action="create", account=SCRIPT, name='"><b>', scope_read="1"
+    ).text
+    assert "&lt;script&gt;" in made and '"><b>' not in made
+    for path in ("/console/logs", "/console/keys", f"/console/keys?q={SCRIPT}"):
+        for visitor in (shop, admin):
+            assert "<script>alert" not in visitor.http.get(path).text
+
+
+PATHS = ["/console", "/console/keys", "/console/logs", "/console/types", "/console/try",
+         "/console/ledger", "/console/login", "/console/logs/LOG20200101000001"]  # fmt: skip
+IN_THE_PAGE = re.compile(
+    r"<script(?![^>]*\bsrc=)|<style|\bstyle=|\bon\w+=\"|javascript:|hx-on|hx-vals='js"
+)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_page_uses_files_of_this_server_alone(admin: Any, path: str) -> None:
+    reply = admin.http.get(path)
+    policy = reply.headers["content-security-policy"]
+    assert "script-src 'self';" in policy and "style-src 'self';" in policy
+    assert "frame-ancestors 'none'" in policy and "default-src 'none'" in policy
+    assert "unsafe" not in policy and "http" not in policy
+    assert IN_THE_PAGE.findall(reply.text) == []
+    assert re.findall(r'(?:src|href|action)="(?:https?:)?//', reply.text) == []
+
+
+def test_htmx_runs_no_text_and_writes_no_styles(admin: Any) -> None:
+    page = admin.http.get("/console").text
+    (config,) = re.findall(r"name=\"htmx-config\" content='([^']+)'", page)
+    assert json.loads(config) == {
+        "allowEval": False,
+        "allowScriptTags": False,
+        "disableInheritance": True,
+        "historyCacheSize": 0,
+        "includeIndicatorStyles": False,
+    }
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_both_languages_say_all_in_one(admin: Any, path: str) -> None:
+    english = admin.http.get(path, headers={"Accept-Language": "en"}).text
+    shown = re.sub(r"<[^>]+>", "", english)
+    names = {"中文", *(name for name, *_ in fakes._SOLVERS.values())}
+    left = set(re.findall(r"[\u4e00-\u9fff]+", shown)) - names
+    assert left - {"未找到", "日志不存在"} == set()  # as the API says it, in both languages
+
+
+@pytest.fixture(scope="module")
+def keeping(
+    tmp_path_factory: pytest.TempPathFactory, make_settings: Callable[..., Settings]
+) -> Iterator[tuple[TestClient, Settings]]:
+    """A server that keeps images."""
+    settings = make_settings(tmp_path_factory.mktemp("keeping"), images=Images(True, 7))
+    with TestClient(create_app(settings)) as client:
+        yield client, settings
+
+
+def test_a_kept_image_is_shown_to_its_owner_and_replayed_by_an_administrator(
+    keeping: tuple[TestClient, Settings],
+) -> None:
+    client, settings = keeping
+    with Database.open(settings.database) as database:
+        keys = {
+            name: create_key(database, name, scopes=scopes, opening_micros=10**6, now_ms=0).secret
+            for name, scopes in (
+                ("owner", ("solve", "read")),
+                ("other", ("solve", "read")),
+                ("boss", ("admin",)),
+            )
+        }
+    log_id = client.post(
+        "/api/v1/captcha.php",
+        headers={"X-API-Key": keys["owner"]},
+        data={"type": str(fakes.ECHO), "options": '{"charset": "xyz"}'},
+        files={"image": PNG},
+    ).json()["data"]["log_id"]
+    path = f"/console/logs/{log_id}"
+    shown = {}
+    for name, key in keys.items():
+        client.post("/console/login", data={"key": key})
+        shown[name] = client.get(path)
+    assert [reply.status_code for reply in shown.values()] == [200, 404, 200]
+    assert "data:image/png;base64," in shown["owner"].text
+    assert "再识别" in shown["boss"].text and "再识别" not in shown["owner"].text
+    before = client.get("/console/ledger").text
+    again = client.post(path, data={"csrf": _token(client)}).text
+    assert '<td class="answer">xyz</td><td class="answer">40x20 ' in again  # no options this time
+    assert client.get("/console/ledger").text == before
+
+
+def test_an_image_that_is_not_kept_is_not_replayed(
+    admin: Any, shop: Any, client: TestClient
+) -> None:
+    log_id = solve(client, shop.secret).json()["data"]["log_id"]
+    assert "图片没有保存" in admin.http.get(f"/console/logs/{log_id}").text
+    assert admin.do(f"/console/logs/{log_id}").status_code == 404
