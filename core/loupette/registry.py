@@ -47,6 +47,7 @@ class ServedType:
         deadline_s: a solver that takes longer is stopped.
         min_confidence: answers below are refused, unless the caller asks for another threshold.
         isolation: its solver runs in processes, or in threads of the server.
+        module: what was imported of the plugin; its package records how far it conforms.
     """
 
     spec: SolverSpec
@@ -56,6 +57,7 @@ class ServedType:
     deadline_s: float = 5.0
     min_confidence: float = 0.0
     isolation: IsolationName = "process"
+    module: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,9 @@ def build_catalogue(plugins: Iterable[Plugin], path: Path) -> Catalogue:
 
 
 def _as_suggested(plugin: Plugin, spec: SolverSpec) -> ServedType:
-    return ServedType(spec, plugin.name, plugin.version, to_micros(spec.price))
+    return ServedType(
+        spec, plugin.name, plugin.version, to_micros(spec.price), module=plugin.module
+    )
 
 
 def price_of(text: str) -> int:
@@ -209,6 +213,7 @@ class _Reader:
             float(self._number(f"{key}.deadline_s", table.get("deadline_s", 5.0), 0.05, 300)),
             float(self._number(f"{key}.min_confidence", table.get("min_confidence", 0.0), 0, 1)),
             self._isolation(f"{key}.isolation", table.get("isolation", "process")),
+            plugin.module,
         )
 
     def _isolation(self, key: str, value: object) -> IsolationName:

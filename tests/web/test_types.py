@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 import fakes
 import hostile_plugin
 from loupette.settings import Settings
+from loupette.tiers import write_tiers
 from loupette.web.app import create_app
 from loupette.web.samples import LANGUAGES, quotable
 from loupette.web.service import Service
@@ -193,6 +194,26 @@ def test_a_type_without_a_card_says_so(client: TestClient) -> None:
     slow = listed(client)[fakes.SLOW]
     assert (slow["weights"], slow["accuracy"]) == (None, None)
     assert "插件未提供测量数据" in page_of(client, fakes.SLOW)
+
+
+def test_a_type_says_how_far_it_conforms_where_its_package_has_it_recorded(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shown_tier").mkdir()
+    (tmp_path / "shown_tier" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    write_tiers("shown_tier", {fakes.ECHO: "silver"}, date="2026-01-02")
+    app: Any = client.app
+    service: Service = app.state.service
+    served = service.engine.catalogue.types
+    monkeypatch.setattr(service, "_tiers", {})
+    assert listed(client)[fakes.ECHO]["tier"] is None
+    monkeypatch.setattr(service, "_tiers", {})
+    monkeypatch.setitem(served, fakes.ECHO, replace(served[fakes.ECHO], module="shown_tier"))
+    assert listed(client)[fakes.ECHO]["tier"] == "silver"
+    page = page_of(client, fakes.ECHO, **{"Accept-Language": "en"})
+    assert "<dd>silver <small>loupette plugin check fakes" in page
+    monkeypatch.setattr(service, "_tiers", {})
 
 
 def test_texts_of_a_plugin_cannot_bring_script_into_a_page(hostile: TestClient) -> None:

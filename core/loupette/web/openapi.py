@@ -318,6 +318,7 @@ _TYPE = {
     "sample": "/types/50200/sample",
     "sample_answer": "r7k4m",
     "status": "ready",
+    "tier": None,
     "weights": None,
     "accuracy": None,
 }

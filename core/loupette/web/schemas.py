@@ -9,6 +9,7 @@ from loupette.card import Measured
 from loupette.options import MIN_CONFIDENCE
 from loupette.plugin import TEXT_OPTIONS, Option
 from loupette.plugin.types import LARGEST_TYPE_ID
+from loupette.tiers import TIERS
 
 Schema: TypeAlias = dict[str, Any]  # JSON Schema 2020-12, free in form
 
@@ -121,6 +122,9 @@ _TYPE = {
     "sample_answer": described(TEXT, "示例答案", "what the sample image says"),
     "status": described(
         {"type": "string", "enum": ["ready", "starting", "out_of_order"]}, "状态", "now"
+    ),
+    "tier": described(
+        nullable({"type": "string", "enum": list(TIERS)}), "等级", "of conformance, as recorded"
     ),
     "weights": nullable(record({"sha256": TEXT, "date": nullable(TEXT)})),
     "accuracy": nullable(ref("Measured")),

@@ -18,6 +18,7 @@ from loupette.metrics import Metrics
 from loupette.registry import ServedType
 from loupette.settings import Settings
 from loupette.store.keys import KeyRecord
+from loupette.tiers import Tier, read_tiers
 from loupette.web.auth import identify, permit
 from loupette.web.responses import rate_headers
 
@@ -41,6 +42,7 @@ class Service:
     metrics: Metrics = field(init=False)
     _samples: dict[int, asyncio.Task[bytes]] = field(default_factory=dict)
     _cards: dict[int, asyncio.Task[Card | None]] = field(default_factory=dict)
+    _tiers: dict[int, asyncio.Task[Tier | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.metrics = Metrics(self.engine, in_flight=lambda: self.in_flight)
@@ -120,12 +122,23 @@ class Service:
         done, _ = await asyncio.wait([self._cards[type_id]], timeout=_CARD_WITHIN_S)
         return self._cards[type_id].result() if done else None
 
+    async def tier(self, served: ServedType) -> Tier | None:
+        """How far a type conforms, if its package says so of the files it has; read once."""
+        type_id = served.spec.type_id
+        if type_id not in self._tiers:
+            self._tiers[type_id] = asyncio.create_task(asyncio.to_thread(_read_tier, served))
+        return await asyncio.shield(self._tiers[type_id])
+
     def state(self, type_id: int) -> State:
         """Whether a type answers now."""
         pool = self.engine.pool
         if type_id in pool.failures:
             return "out_of_order"
         return "ready" if pool.is_ready else "starting"
+
+
+def _read_tier(served: ServedType) -> Tier | None:
+    return read_tiers(served.module).get(served.spec.type_id)
 
 
 def service_of(connection: HTTPConnection) -> Service:

@@ -13,6 +13,7 @@ from loupette.money import to_yuan
 from loupette.options import accepted_options
 from loupette.plugin import Option
 from loupette.registry import ServedType
+from loupette.tiers import Tier
 from loupette.web.etags import cached
 from loupette.web.pages import show, wants_html
 from loupette.web.responses import SUCCESS, render, respond
@@ -49,7 +50,9 @@ async def sample(request: Request) -> Response:
     return cached(request, image, media_type="image/png", max_age_s=3600)
 
 
-def describe_type(served: ServedType, *, state: State, card: Card | None) -> dict[str, object]:
+def describe_type(
+    served: ServedType, *, state: State, card: Card | None, tier: Tier | None
+) -> dict[str, object]:
     """One type as JSON."""
     spec = served.spec
     return {
@@ -67,6 +70,7 @@ def describe_type(served: ServedType, *, state: State, card: Card | None) -> dic
         "sample": f"/types/{spec.type_id}/sample",
         "sample_answer": spec.sample_answer,
         "status": state,
+        "tier": tier,
         "weights": {"sha256": card.sha256, "date": card.date} if card else None,
         "accuracy": msgspec.to_builtins(card.measured) if card and card.measured else None,
     }
@@ -96,7 +100,8 @@ def _served(request: Request) -> ServedType:
 async def _describe(request: Request, served: ServedType) -> dict[str, object]:
     service = service_of(request)
     state = service.state(served.spec.type_id)
-    return describe_type(served, state=state, card=await service.card(served))
+    card, tier = await asyncio.gather(service.card(served), service.tier(served))
+    return describe_type(served, state=state, card=card, tier=tier)
 
 
 async def _describe_all(request: Request) -> list[dict[str, object]]:
