@@ -22,7 +22,10 @@ def noise(height: int = 40, width: int = 120) -> np.ndarray:
 
 def test_a_model_file_reads_as_its_folder_does() -> None:
     alone, carded = CtcRecognizer(MODEL, SYMBOLS), CtcRecognizer(FOLDER)
-    assert np.array_equal(alone.read([noise()]), carded.read([noise()]))
+    # The card's temperature makes them more or less sure of it, no more.
+    assert np.array_equal(
+        alone.read([noise()]).argmax(axis=2), carded.read([noise()]).argmax(axis=2)
+    )
     assert alone.alphabet == Alphabet(SYMBOLS)
     assert carded.alphabet == Alphabet(SYMBOLS, fold_case=True)
 

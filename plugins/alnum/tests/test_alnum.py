@@ -98,7 +98,7 @@ def test_pictures_of_other_generators_are_read(solver: TextSolver) -> None:
 def test_the_card_fits_the_model_and_states_its_scores() -> None:
     card = read_card(WEIGHTS)
     assert card.symbols == ALPHABET.symbols
-    assert card.facts["scores"]["mean"] >= 0.72
+    assert card.facts["scores"]["mean"] >= 0.75
     assert card.facts["held_out"]["exact"]["n"] >= 1000
 
 

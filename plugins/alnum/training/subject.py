@@ -12,11 +12,11 @@ GENERATOR = {
     "what": "loupette.toolkit.synth with draw_alnum",
     "version": 7,
     "seeds": "10000 x --seed + shard: 4 (shards 0-11), 5 (0-9), 6 (0-9), 7 (8-15), 8 (0-2), "
-    "9 (23-37), 11 (38-39), 12 (40-53), 13 (54-63)",
-    "note": "seed 4 is version 4, 5 to 7 are version 5, 8 to 11 version 6, 12 and 13 version 7; "
+    "9 (23-37), 11 (38-39), 12 (40-53), 13 (54-63), 14 (64-68)",
+    "note": "seed 4 is version 4, 5 to 7 are version 5, 8 to 11 version 6, 12 to 14 version 7; "
     "how often each recipe is drawn was changed before seeds 6, 7 and shard 37. Begun from the "
     "weights of 2026-11-22: 600,000 pictures of versions 3 and 4. Dormant units were recycled at "
-    "step 61,800",
+    "steps 61,800 and 76,000; AdamW until step 78,200, then Muon",
     "held_out_seed": 9970000,
     "data": "drawn by this project only; fonts and photos as fetch_assets.py names them",
 }

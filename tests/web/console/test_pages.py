@@ -43,8 +43,8 @@ def test_a_key_from_its_making_to_its_end(admin: Any, client: TestClient, unused
     shown = admin.http.get(f"/console/keys?q={unused_name}").text
     assert "¥3.48" in shown and "50/s" in shown and "过期于" in shown
     admin.do("/console/keys", action="limit", prefix=secret[:11], rate="0.001")
-    assert solve(client, secret).status_code == 200
-    assert solve(client, secret).status_code == 429
+    # The first may come within a moment of the last one, whose fiftieth of a second still counts.
+    assert [solve(client, secret).status_code for _ in range(2)][1] == 429
     new = made_key(
         admin.do("/console/keys", action="roll", prefix=secret[:11], overlap="1", days="9")
     )
