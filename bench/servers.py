@@ -38,7 +38,7 @@ class Server:
 
     def cpu_s(self) -> float:
         """Processor time that the process and its children have taken so far."""
-        return sum(_cpu_s(pid) for pid in _with_children(self.process.pid))
+        return sum(cpu_s(pid) for pid in _with_children(self.process.pid))
 
 
 def pictures() -> list[bytes]:
@@ -53,8 +53,8 @@ def serve_echo() -> Iterator[Server]:
     command = ["-m", "uvicorn", "echo:app", "--app-dir", str(BENCH), "--no-access-log"]
     with _running([sys.executable, *command, *_listen(port)]) as process:
         wait_for(f"http://127.0.0.1:{port}/livez")
-        bodies = [_body(picture, type=INSTANT) for picture in pictures()]
-        yield Server("echo", process, port, [_request(ENDPOINT, body, port) for body in bodies])
+        bodies = [body(picture, type=INSTANT) for picture in pictures()]
+        yield Server("echo", process, port, [request(ENDPOINT, one, port) for one in bodies])
 
 
 @contextmanager
@@ -66,11 +66,22 @@ def serve_loupette(name: str, type_id: int, *, workers: int) -> Iterator[Server]
             key = create_key(database, "bench", rate=1e6, opening_micros=10**12, now_ms=0).secret
         with serve_database(path, type_id, workers=workers) as (process, port):
             bodies = [
-                _body(picture, type=type_id, options={"min_confidence": 0})
-                for picture in pictures()
+                body(picture, type=type_id, options={"min_confidence": 0}) for picture in pictures()
             ]
-            requests = [_request(ENDPOINT, body, port, {"X-API-Key": key}) for body in bodies]
+            requests = [request(ENDPOINT, one, port, {"X-API-Key": key}) for one in bodies]
             yield Server(name, process, port, requests)
+
+
+def environment(path: Path, type_id: int) -> dict[str, str]:
+    """The settings of a server of one type on a database, whose registry is written beside it."""
+    registry = path.with_name("registry.toml")
+    registry.write_text(f"[types.{type_id}]\nprice = 0.001\n", encoding="utf-8")
+    return {
+        "LOUPETTE_DATABASE": str(path),
+        "LOUPETTE_REGISTRY": str(registry),
+        "LOUPETTE_PLUGINS": "instant",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(BENCH), os.getenv("PYTHONPATH")])),
+    }
 
 
 @contextmanager
@@ -78,17 +89,9 @@ def serve_database(
     path: Path, type_id: int, *, workers: int
 ) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
     """``loupette serve`` of one type on a database; gives its process and port."""
-    registry = path.with_name("registry.toml")
-    registry.write_text(f"[types.{type_id}]\nprice = 0.001\n", encoding="utf-8")
     port = free_port()
-    environment = {
-        "LOUPETTE_DATABASE": str(path),
-        "LOUPETTE_REGISTRY": str(registry),
-        "LOUPETTE_PLUGINS": "instant",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(BENCH), os.getenv("PYTHONPATH")])),
-    }
     serve = ["-m", "loupette", "serve", "--port", str(port), "--workers", str(workers)]
-    with _running([sys.executable, *serve], environment) as process:
+    with _running([sys.executable, *serve], environment(path, type_id)) as process:
         wait_until_ready(f"http://127.0.0.1:{port}")
         yield process, port
 
@@ -101,7 +104,7 @@ def serve_ddddocr(python: str, *, workers: int) -> Iterator[Server]:
     quiet = ["--no-access-log", "--workers", str(workers)]
     with _running([*command, *quiet, *_listen(port)]) as process:
         wait_for(f"http://127.0.0.1:{port}/livez")
-        requests = [_request("/ocr", _body(picture), port) for picture in pictures()]
+        requests = [request("/ocr", body(picture), port) for picture in pictures()]
         yield Server("ddddocr", process, port, requests)
 
 
@@ -126,11 +129,13 @@ def _listen(port: int) -> list[str]:
     return ["--host", "127.0.0.1", "--port", str(port)]
 
 
-def _body(picture: bytes, **fields: object) -> bytes:
+def body(picture: bytes, **fields: object) -> bytes:
+    """What asks for a picture to be read, as JSON."""
     return json.dumps({"image": b64encode(picture).decode(), **fields}).encode()
 
 
-def _request(path: str, body: bytes, port: int, headers: Mapping[str, str] | None = None) -> bytes:
+def request(path: str, body: bytes, port: int, headers: Mapping[str, str] | None = None) -> bytes:
+    """A whole request, head and body."""
     lines = {
         "Host": f"127.0.0.1:{port}",
         "Content-Type": "application/json",
@@ -147,6 +152,7 @@ def _with_children(pid: int) -> list[int]:
     return [pid, *(grown for child in children for grown in _with_children(child))]
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
+    """Processor time that a process has taken so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -38,7 +38,8 @@ from loupette.plugin import Answer, Challenge, Option, Solver, SolverSpec, Unsol
     HANGS,
     MEETS,
     WAITS,
-) = range(60101, 60125)
+    ONE_BY_ONE,
+) = range(60101, 60126)
 
 HOLD = threading.Event()
 """Until it is set, HANGS hangs; for tests with threads, where it can be set."""
@@ -269,6 +270,7 @@ def loupette_solvers() -> list[SolverSpec]:
         _spec(DIES_IN_SECOND_LOAD, _die_in_second_load),
         _spec(BATCHES, Batches, batch=True),
         _spec(BREAKS_BATCHES, BreaksBatches, batch=True),
+        _spec(ONE_BY_ONE, Batches),
         _spec(MENDED, _load_when_mended),
         _spec(MEETS, Meets),
         *(_spec(type_id, _loader(solve)) for type_id, solve in _SOLVERS.items()),

@@ -10,8 +10,8 @@ import hostile
 from loupette.errors import SolverCrashed, SolverTimeout, Unsolvable
 from loupette.frames import Read, Task
 from loupette.pool import WorkerPool
-from loupette.queueing import MAX_BATCH
-from pools import WHITE, ask, echo, run
+from loupette.queueing import MAX_AHEAD, MAX_BATCH
+from pools import WHITE, ask, echo, run, until
 
 BATCHED = (hostile.BATCHES, hostile.BREAKS_BATCHES)
 
@@ -55,29 +55,46 @@ def test_who_comes_to_a_free_worker_waits_for_nobody() -> None:
 
 
 def test_a_type_that_does_not_declare_batches_gets_none() -> None:
-    async def scenario(pool: WorkerPool) -> list[int]:
-        endings = await ask_at_once(pool, [""] * 5)
-        return [end.detail["size"] for end in endings if isinstance(end, Read)]
+    async def scenario(pool: WorkerPool) -> None:
+        endings = await ask_at_once(pool, [""] * (MAX_AHEAD + 4), type_id=hostile.ONE_BY_ONE)
+        assert results(endings) == [str(number) for number in range(MAX_AHEAD + 4)]
+        assert {end.detail["size"] for end in endings if isinstance(end, Read)} == {1}
 
-    assert run(scenario, hostile.BATCHES) == [1] * 5
+    run(scenario, hostile.ONE_BY_ONE)
 
 
 @pytest.mark.parametrize(
-    ("do", "deadline_s", "ending"),
+    ("type_id", "do", "deadline_s", "ending"),
     [
-        ("segfault", 60, SolverCrashed),
-        ("hang", 2, SolverTimeout),
-        ("raise", 60, SolverCrashed),
-        ("refuse", 60, Unsolvable),
+        (hostile.BATCHES, "segfault", 60, SolverCrashed),
+        (hostile.BATCHES, "hang", 2, SolverTimeout),
+        (hostile.BATCHES, "raise", 60, SolverCrashed),
+        (hostile.BATCHES, "refuse", 60, Unsolvable),
+        (hostile.ONE_BY_ONE, "segfault", 60, SolverCrashed),
+        (hostile.ONE_BY_ONE, "raise", 60, SolverCrashed),
+        (hostile.ONE_BY_ONE, "refuse", 60, Unsolvable),
     ],
 )
-def test_one_bad_picture_fails_alone(do: str, deadline_s: float, ending: type[Exception]) -> None:
+def test_one_bad_picture_fails_alone(
+    type_id: int, do: str, deadline_s: float, ending: type[Exception]
+) -> None:
     async def scenario(pool: WorkerPool) -> None:
-        endings = await ask_at_once(pool, ["", "", do, ""], deadline_s=deadline_s)
+        endings = await ask_at_once(pool, ["", "", do, ""], type_id=type_id, deadline_s=deadline_s)
         assert results(endings) == ["0", "1", ending.__name__, "3"]
         assert pool.failures == {}
 
-    run(scenario, hostile.BATCHES, batched=BATCHED)
+    run(scenario, type_id, batched=BATCHED)
+
+
+def test_who_was_sent_ahead_behind_one_that_hangs_is_told_to_come_again() -> None:
+    async def scenario(pool: WorkerPool) -> None:
+        endings = await ask_at_once(
+            pool, ["", "hang", ""], type_id=hostile.ONE_BY_ONE, deadline_s=2
+        )
+        assert results(endings) == ["0", "SolverTimeout", "Overloaded"]
+        await until(lambda: pool.restarts["deadline"] == 1)
+
+    run(scenario, hostile.ONE_BY_ONE)
 
 
 def test_a_picture_that_cannot_be_decoded_fails_alone() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import fakes
 from conftest import REGISTRY, issue_key
-from loupette.engine import Call, Engine, Outcome, Posted
+from loupette.engine import Call, Engine, Outcome, Posted, _unless_gone
 from loupette.errors import (
     BrokenImage,
     ClientGone,
@@ -24,7 +24,7 @@ from loupette.errors import (
     Unsolvable,
     UnsupportedOption,
 )
-from loupette.frames import Task
+from loupette.frames import Read, Task
 from loupette.manager import load_plugins
 from loupette.pool import WorkerPool
 from loupette.processes import Processes
@@ -177,6 +177,21 @@ def test_a_caller_that_hangs_up_before_the_answer_pays_nothing(run: Run) -> None
         assert desk.balance() == 1_000_000
 
     run(scenario)
+
+
+def test_a_caller_that_goes_in_the_moment_of_the_answer_goes_too_late() -> None:
+    async def scenario() -> None:
+        gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def read() -> Read:
+            gone.set_result(None)
+            return Read("x", 0.9, {})
+
+        assert (await _unless_gone(read(), gone)).result == "x"
+        for _ in range(3):
+            await asyncio.sleep(0)  # here a charge would be under way; nothing cancels it
+
+    asyncio.run(scenario())
 
 
 def test_a_caller_gone_before_the_start_pays_nothing(run: Run) -> None:

@@ -25,7 +25,7 @@ async def start_worker(*types: int) -> WorkerProcess:
 def test_a_busy_worker_ends_when_its_server_hangs_up() -> None:
     async def scenario() -> bool:
         worker = await start_worker(fakes.SLOW)
-        asking = asyncio.create_task(worker.ask([Task(fakes.SLOW, BLACK)]))
+        asking = asyncio.create_task(anext(worker.ask([Task(fakes.SLOW, BLACK)])))
         await asyncio.sleep(0)
         worker._writer.close()  # as the kernel does for a server that was killed
         with pytest.raises(WorkerDied):
@@ -57,7 +57,7 @@ def test_an_interrupt_from_the_terminal_does_not_end_a_worker() -> None:
         worker = await start_worker(fakes.ECHO)
         os.kill(worker.process.pid, signal.SIGINT)
         try:
-            return await worker.ask([Task(fakes.ECHO, WHITE)])
+            return await anext(worker.ask([Task(fakes.ECHO, WHITE)]))
         finally:
             await worker.end()
 

@@ -7,7 +7,7 @@ import pytest
 
 from loupette.errors import Overloaded, SolverCrashed
 from loupette.frames import Read, Task
-from loupette.queueing import MAX_BATCH, Queue, Waiting
+from loupette.queueing import MAX_AHEAD, MAX_BATCH, Queue, Waiting
 
 ONE, TOGETHER, ALSO = 1, 2, 3
 LOADED = (ONE, TOGETHER, ALSO)
@@ -27,14 +27,33 @@ def put(queue: Queue, type_id: int, *, wait_s: float = 20.0, alone: bool = False
     return waiting
 
 
-def test_a_type_without_batches_goes_one_by_one_in_the_order_of_arrival() -> None:
+def test_what_waits_is_shared_among_the_workers_in_the_order_of_arrival() -> None:
     async def scenario(queue: Queue) -> None:
-        first, second = put(queue, ONE), put(queue, ONE)
-        assert [queue.take(LOADED), queue.take(LOADED), queue.take(LOADED)] == [
-            [first],
-            [second],
-            [],
-        ]
+        first, second, third = put(queue, ONE), put(queue, ONE), put(queue, ONE)
+        assert queue.take(LOADED, workers=2) == [first, second]
+        assert [queue.take(LOADED, workers=2), queue.take(LOADED, workers=2)] == [[third], []]
+
+    run(scenario)
+
+
+def test_not_too_much_is_sent_ahead() -> None:
+    async def scenario(queue: Queue) -> None:
+        all_of_them = [put(queue, ONE) for _ in range(MAX_AHEAD + 3)]
+        assert queue.take(LOADED) == all_of_them[:MAX_AHEAD]
+        assert len(queue) == 3
+
+    run(scenario)
+
+
+def test_who_was_sent_ahead_goes_on_waiting_until_begun() -> None:
+    async def scenario(queue: Queue) -> None:
+        first, late, begun = (put(queue, ONE, wait_s=0.01) for _ in range(3))
+        assert queue.take(LOADED) == [first, late, begun]
+        begun.begin()
+        assert isinstance(await late.ending, Overloaded)
+        await asyncio.sleep(0.02)
+        assert not first.ending.done()
+        assert not begun.ending.done()
 
     run(scenario)
 

@@ -347,15 +347,26 @@ class Engine:
 
 
 async def _unless_gone(reading: Coroutine[None, None, Read], gone: asyncio.Future[None]) -> Read:
-    task = asyncio.create_task(reading)
+    """What is read, unless the caller goes first; a task to wait for either would cost more."""
+    task = asyncio.current_task()
+    assert task
+    is_reading, has_left = True, False
+
+    def leave(_: asyncio.Future[None]) -> None:
+        nonlocal has_left
+        if is_reading:
+            has_left = task.cancel()
+
+    gone.add_done_callback(leave)
     try:
-        both: list[asyncio.Future[Any]] = [task, gone]
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise ClientGone("the client hung up before there was an answer")
+        return await reading
+    except asyncio.CancelledError:
+        if has_left and task.uncancel() == 0:
+            raise ClientGone("the client hung up before there was an answer") from None
+        raise
     finally:
-        task.cancel()
+        is_reading = False
+        gone.remove_done_callback(leave)
 
 
 def _full_detail(read: Read, served: ServedType) -> dict[str, Json]:

@@ -73,13 +73,12 @@ _encoder = msgspec.msgpack.Encoder()
 decode_tasks: Callable[[bytes], list[Task]] = msgspec.msgpack.Decoder(list[Task]).decode
 decode_start: Callable[[bytes], Start] = msgspec.msgpack.Decoder(Start).decode
 decode_reply: Callable[[bytes], Reply] = msgspec.msgpack.Decoder(Reply).decode
-decode_replies: Callable[[bytes], list[Reply]] = msgspec.msgpack.Decoder(list[Reply]).decode
 
 
-def encode(frame: Start | Reply | Sequence[Task] | Sequence[Reply]) -> bytes:
+def encode(frame: Start | Reply | Sequence[Task]) -> bytes:
     """Encode a frame behind its length.
 
-    After the start, frames are lists: tasks of one type, and a reply to each of them in order.
+    After the start, the server sends lists: tasks of one type; the worker replies to each in order.
 
     Raises:
         TypeError: a detail that is not JSON-ready.

@@ -1,7 +1,7 @@
 """What the pool asks of its workers, by whatever they are kept apart from the server."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from loupette.frames import Loading, Ready, Reply, Start, Task
@@ -30,11 +30,11 @@ class Worker(Protocol):
         """
         ...
 
-    async def ask(self, tasks: Sequence[Task]) -> list[Reply]:
-        """Send tasks of one type and wait for a reply to each.
+    def ask(self, tasks: Sequence[Task]) -> AsyncIterator[Reply]:
+        """Send tasks of one type and give the reply to each, in their order, as it comes.
 
         Raises:
-            WorkerDied: they will never come.
+            WorkerDied: the next one will never come.
         """
         ...
 

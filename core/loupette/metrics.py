@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -56,22 +57,25 @@ class Metrics(Collector):
         self._types = {type_id: str(type_id) for type_id in engine.catalogue.types}
         self.ledger_check: LedgerCheck | None = None
         self._registry = CollectorRegistry()
-        self._requests = Counter(
+        requests = Counter(
             "loupette_requests_total",
             "Requests for an answer that were replied to, by type and outcome.",
             ["type", "outcome"],
             registry=self._registry,
         )
-        self._seconds = Histogram(
+        seconds = Histogram(
             "loupette_request_seconds",
             "Time from the arrival of a request for an answer to its reply, by type.",
             ["type"],
             buckets=BUCKETS_S,
             registry=self._registry,
         )
+        # Labels are few and looked up at every request, which takes longer than to count.
+        self._requests_of = cache(requests.labels)
+        self._seconds_of = cache(seconds.labels)
         for name in self._types.values():  # so that rates know the time before the first request
-            self._requests.labels(name, "ok")
-            self._seconds.labels(name)
+            self._requests_of(name, "ok")
+            self._seconds_of(name)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
 
@@ -85,8 +89,8 @@ class Metrics(Collector):
         """
         name = "none" if type_id is None else self._types.get(type_id, "none")
         known = outcome if outcome in _OUTCOMES else Unsolvable.reason
-        self._requests.labels(name, known).inc()
-        self._seconds.labels(name).observe(seconds)
+        self._requests_of(name, known).inc()
+        self._seconds_of(name).observe(seconds)
 
     def expose(self) -> bytes:
         """All metrics as they are now, in Prometheus' text format."""

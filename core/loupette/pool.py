@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -146,8 +146,8 @@ class WorkerPool:
 
         Args:
             task: type, images and options.
-            deadline_s: for waiting for a worker, and again for the worker's answer. A batch has
-                that of one task.
+            deadline_s: for waiting until a worker begins with it, and again for the worker's
+                answer. A batch has that of one task.
 
         Raises:
             Unsolvable: the solver cannot tell.
@@ -181,7 +181,7 @@ class WorkerPool:
         for member in [*self._idle] if self._queue else ():
             if member.worker.has_ended:  # its keeper has noticed and starts another
                 self._idle.remove(member)
-            elif batch := self._queue.take(member.loaded):
+            elif batch := self._queue.take(member.loaded, workers=self._size):
                 self._idle.remove(member)
                 # A task of its own: a caller that goes away must leave no half-read reply behind.
                 member.call = asyncio.create_task(self._call(member, batch))
@@ -190,16 +190,21 @@ class WorkerPool:
 
     async def _call(self, member: _Member, batch: Sequence[Waiting]) -> None:
         type_id, deadline_s = batch[0].task.type_id, batch[0].deadline_s
-        endings: Sequence[Ending] = [WorkerDied() for _ in batch]
+        unanswered = deque(batch)
+        clock = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(deadline_s):
-                endings = await member.worker.ask([waiting.task for waiting in batch])
+            async with asyncio.timeout(deadline_s) as limit:
+                async for reply in member.worker.ask([waiting.task for waiting in batch]):
+                    unanswered.popleft().end(reply)
+                    if unanswered:
+                        unanswered[0].begin()
+                        limit.reschedule(clock.time() + deadline_s)
         except TimeoutError:
             member.restart = "deadline"
             reason = f"type {type_id} gave no answer within {deadline_s:g} s"
             self._blame(member, type_id, reason)
-            if len(batch) == 1:
-                endings = [SolverTimeout(reason)]
+            if len(batch) == 1 or not self._queue.takes_batches(type_id):  # of a batch all hung
+                unanswered.popleft().end(SolverTimeout(reason))
         except WorkerDied:
             self._blame(member, type_id, "the worker ended")
         except BaseException:
@@ -210,8 +215,8 @@ class WorkerPool:
             self._breaker.praise(type_id)
             self._free(member)
         finally:
-            for waiting, ending in zip(batch, endings, strict=True):
-                waiting.end(ending)
+            for waiting in unanswered:
+                waiting.end(WorkerDied())
 
     def _free(self, member: _Member) -> None:
         if not member.leaves:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from loupette.frames import (
     Reply,
     Start,
     Task,
-    decode_replies,
+    decode_reply,
     decode_start,
     encode,
 )
@@ -85,15 +85,13 @@ class WorkerProcess:
         with _dying():
             return decode_start(await self._receive())
 
-    async def ask(self, tasks: Sequence[Task]) -> list[Reply]:
+    async def ask(self, tasks: Sequence[Task]) -> AsyncIterator[Reply]:
         """As `Worker.ask`."""
         with _dying():
             self._writer.write(encode(tasks))
             await self._writer.drain()
-            replies = decode_replies(await self._receive())
-        if len(replies) != len(tasks):
-            raise WorkerDied
-        return replies
+            for _ in tasks:
+                yield decode_reply(await self._receive())
 
     async def _receive(self) -> bytes:
         head = await self._reader.readexactly(LENGTH.size)

@@ -12,6 +12,9 @@ from loupette.isolation import WorkerDied
 
 MAX_BATCH = 16
 """Challenges that a solver is asked at once at most."""
+MAX_AHEAD = 8
+"""Challenges that a worker is sent at most to answer one by one: it goes on without waiting for the
+server, and the two change places on a core less often."""
 
 Ending: TypeAlias = Reply | LoupetteError | WorkerDied
 """How waiting ends: the worker's reply, or what to raise in its place."""
@@ -26,6 +29,7 @@ class Waiting:
         deadline_s: of its type.
         alone: it must not be in a batch.
         ending: awaited by the caller; cancelled when the caller has left.
+        patience: ends the waiting.
     """
 
     task: Task
@@ -34,6 +38,12 @@ class Waiting:
     ending: asyncio.Future[Ending] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
+    patience: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """It is being solved now: it has waited long enough."""
+        if self.patience:
+            self.patience.cancel()
 
     def end(self, ending: Ending) -> None:
         """Tell the caller, if it is still there."""
@@ -42,9 +52,9 @@ class Waiting:
 
 
 class Queue:
-    """First come, first served; others of a type that takes batches come along with the first.
+    """First come, first served; others of its type come along with the first.
 
-    Nobody is waited for to fill a batch: it is made of what waits when a worker becomes free.
+    Nobody is waited for: what comes along is what waits when a worker becomes free.
 
     Args:
         batched: types whose solvers take batches.
@@ -52,7 +62,7 @@ class Queue:
 
     def __init__(self, batched: Collection[int] = ()) -> None:
         self._batched = frozenset(batched)
-        self._waiting: dict[Waiting, asyncio.TimerHandle] = {}  # in the order of arrival
+        self._waiting: dict[Waiting, None] = {}  # in the order of arrival
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -60,28 +70,40 @@ class Queue:
     def put(self, waiting: Waiting, *, wait_s: float) -> None:
         """Let one wait, for so long at most."""
         clock = asyncio.get_running_loop()
-        self._waiting[waiting] = clock.call_later(wait_s, self._expire, waiting)
+        waiting.patience = clock.call_later(wait_s, self._expire, waiting)
+        self._waiting[waiting] = None
 
-    def take(self, loaded: Collection[int]) -> list[Waiting]:
+    def take(self, loaded: Collection[int], *, workers: int = 1) -> list[Waiting]:
         """What goes to a worker next: of one type, the oldest first; empty if there is nothing.
+
+        What is not begun at once, for its solver takes no batches, goes on waiting until it is.
 
         Args:
             loaded: the types that the worker has.
+            workers: among whom what waits is shared.
         """
         first = next((one for one in self._waiting if one.task.type_id in loaded), None)
         if first is None:
             return []
+        together = self.takes_batches(first.task.type_id)
+        most = MAX_BATCH if together else min(MAX_AHEAD, -(-len(self._waiting) // workers))
         taken = [first]
-        if first.task.type_id in self._batched and not first.alone:
-            taken = list(islice(filter(_joins(first), self._waiting), MAX_BATCH))
+        if not first.alone:
+            taken = list(islice(filter(_joins(first), self._waiting), most))
         for one in taken:
-            self.discard(one)
+            del self._waiting[one]
+        for one in taken if together else taken[:1]:
+            one.begin()
         return taken
+
+    def takes_batches(self, type_id: int) -> bool:
+        """Whether a type's solver answers several at once."""
+        return type_id in self._batched
 
     def discard(self, waiting: Waiting) -> None:
         """Forget one that waits; nothing happens if it does not."""
-        if timer := self._waiting.pop(waiting, None):
-            timer.cancel()
+        self._waiting.pop(waiting, None)
+        waiting.begin()
 
     def refuse(self, make_error: Callable[[], LoupetteError], type_id: int | None = None) -> None:
         """End the waiting of all, or of all of one type, with an error."""

@@ -59,24 +59,26 @@ class Solvers:
         except (Exception, SystemExit) as error:  # a plugin's code: whatever it raises is its own
             return _describe(error)
         # Twice where it can, so that a solve_batch that fails is in the log from the start.
-        reply = self.answer_all([Task(type_id, sample)] * (2 if spec.batch else 1))[-1]
+        *_, reply = self.answer_all([Task(type_id, sample)] * (2 if spec.batch else 1))
         if isinstance(reply, Read) and reply.result == spec.sample_answer:
             return None
         got = reply.result if isinstance(reply, Read) else getattr(reply, "message", reply)
         return f"its own sample, {spec.sample_answer!r}, it reads as: {got}"
 
-    def answer_all(self, tasks: Sequence[Task]) -> list[Reply]:
-        """Answer tasks of one type, at once if there are several; never raises.
+    def answer_all(self, tasks: Sequence[Task]) -> Iterator[Reply]:
+        """Answer tasks of one type, at once if its solver takes batches; never raises.
 
         No task fails for its neighbour's sake: a batch that failed is read one by one.
         """
-        if len(tasks) == 1:
-            return [self.answer(tasks[0])]
-        try:
-            return self._answer_batch(tasks)
-        except (Exception, SystemExit):  # as in `answer`
-            _log.exception("a batch of type %s failed, it is read one by one", tasks[0].type_id)
-            return [self.answer(task) for task in tasks]
+        type_id = tasks[0].type_id
+        if len(tasks) > 1 and type_id in self._specs and self._specs[type_id].batch:
+            try:
+                yield from self._answer_batch(tasks)
+                return
+            except (Exception, SystemExit):  # as in `answer`
+                _log.exception("a batch of type %s failed, it is read one by one", type_id)
+        for task in tasks:
+            yield self.answer(task)
 
     def _answer_batch(self, tasks: Sequence[Task]) -> list[Reply]:
         opened = [_open(task) for task in tasks]

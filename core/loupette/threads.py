@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import TypeAlias
@@ -16,7 +16,7 @@ MOST_ABANDONED = 5
 """Threads of one type that hang at once at most; nothing can end a thread from outside."""
 _JOIN_S = 1.0
 
-Word: TypeAlias = Start | list[Reply] | None
+Word: TypeAlias = Start | Reply | None
 """What a thread says; None is its last."""
 
 
@@ -73,7 +73,10 @@ class WorkerThread:
             for start in solvers.load(type_ids):
                 self._say(start)
             while (tasks := self._tasks.get()) is not None:
-                self._say(solvers.answer_all(tasks))
+                for reply in solvers.answer_all(tasks):
+                    self._say(reply)
+                    if self._ended.is_set():  # abandoned: nobody waits for the rest
+                        break
         finally:
             self._say(None)
 
@@ -81,7 +84,7 @@ class WorkerThread:
         with suppress(RuntimeError):  # the loop is closed: nobody listens to an abandoned thread
             self._loop.call_soon_threadsafe(self._words.put_nowait, word)
 
-    async def _hear(self) -> Start | list[Reply]:
+    async def _hear(self) -> Start | Reply:
         word = await self._words.get()
         if word is None or self._ended.is_set():
             self._ended.set()
@@ -100,14 +103,15 @@ class WorkerThread:
         self._busy_with = start.type_id if isinstance(start, Loading) else None
         return start
 
-    async def ask(self, tasks: Sequence[Task]) -> list[Reply]:
+    async def ask(self, tasks: Sequence[Task]) -> AsyncIterator[Reply]:
         """As `Worker.ask`."""
         self._busy_with = tasks[0].type_id
         self._tasks.put(tasks)
-        replies = await self._hear()
-        assert isinstance(replies, list)  # the start is over
+        for _ in tasks:
+            reply = await self._hear()
+            assert not isinstance(reply, Loading | Ready)  # the start is over
+            yield reply
         self._busy_with = None
-        return replies
 
     async def wait_ended(self) -> str:
         """As `Worker.wait_ended`."""

@@ -37,7 +37,8 @@ def main(arguments: list[str]) -> None:
         for start in solvers.load(int(type_id) for type_id in _split(types)):
             server.sendall(encode(start))
         while body := _receive(server):
-            server.sendall(encode(solvers.answer_all(decode_tasks(body))))
+            for reply in solvers.answer_all(decode_tasks(body)):
+                server.sendall(encode(reply))
 
 
 def _take_standard_error() -> TextIO:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 from loupette.store.database import Database
@@ -276,7 +277,11 @@ def _prune(connection: sqlite3.Connection, before_ms: int) -> int:
 
 def _day_start(now_ms: int) -> int:
     """The id below the first one of the day of `now_ms`, in UTC."""
-    days = min(max(now_ms // _DAY_MS, 0), _LAST_DAY)
+    return _first_of_day(min(max(now_ms // _DAY_MS, 0), _LAST_DAY))
+
+
+@lru_cache(maxsize=16)  # each request asks for today's
+def _first_of_day(days: int) -> int:
     day = date(1970, 1, 1) + timedelta(days=days)
     return (day.year * 10_000 + day.month * 100 + day.day) * _DAY_SIZE
 

@@ -157,7 +157,7 @@ def _idempotency(request: Request, posted: Posted) -> tuple[str, bytes] | None:
 async def _solve_unless_gone(
     request: Request, service: Service, call: Call, posted: Posted
 ) -> Outcome:
-    gone = asyncio.ensure_future(_until_gone(request.receive))
+    gone = asyncio.create_task(_until_gone(request.receive))
     try:
         return await service.engine.solve(call, posted, gone=gone, code=200, render=render_outcome)
     finally:
