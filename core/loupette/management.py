@@ -131,11 +131,11 @@ class Management:
 
         return await asyncio.to_thread(read)
 
-    async def images(self, log_id: int) -> list[bytes]:
+    async def images(self, log: LogRecord) -> list[bytes]:
         """What was sent with a request, where it is kept."""
 
         def read() -> list[bytes]:
-            return [file.read_bytes() for file in ImageFolder(self._db.path).find(log_id)]
+            return [file.read_bytes() for file in ImageFolder(self._db.path).of(log)]
 
         return await asyncio.to_thread(read)
 

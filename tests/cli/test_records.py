@@ -1,5 +1,6 @@
 """loupette logs, ledger verify, backup, restore."""
 
+import hashlib
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -32,7 +33,9 @@ def charged(as_json: Json, tmp_path: Path) -> Path:
         )
         assert key is not None
 
-        def entry(outcome: str, cost_micros: int, answer: str | None) -> LogEntry:
+        def entry(
+            outcome: str, cost_micros: int, answer: str | None, *, image: bytes | None = None
+        ) -> LogEntry:
             return LogEntry(
                 id=counter.next_log_id(0),
                 account_id=key.account_id,
@@ -44,10 +47,11 @@ def charged(as_json: Json, tmp_path: Path) -> Path:
                 cost_micros=cost_micros,
                 answer=answer,
                 response_ms=5,
+                image_hash=hashlib.sha256(image).digest() if image else None,
             )
 
         ledger.settle(ledger.hold(key.account_id, 1000), entry("ok", 1000, "7")).result()
-        record(database, entry("no_text", 0, None)).result()
+        record(database, entry("no_text", 0, None, image=b"one")).result()
     return path
 
 

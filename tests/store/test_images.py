@@ -1,3 +1,4 @@
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -7,6 +8,7 @@ import pytest
 from loupette.store.backup import backup
 from loupette.store.database import Database
 from loupette.store.images import ImageFolder
+from loupette.store.logs import LogRecord
 
 FIRST = 202411010000000001
 PLENTY = 1_000_000
@@ -16,6 +18,21 @@ DAY_MS = 86_400_000
 @pytest.fixture
 def folder(path: Path) -> ImageFolder:
     return ImageFolder(path)
+
+
+def logged(image: bytes | None) -> LogRecord:
+    """The log's entry of a request whose image was kept, or was not."""
+    return LogRecord(
+        id=FIRST,
+        account_id=1,
+        key_id=1,
+        created_ms=0,
+        type_id=50200,
+        code=200,
+        outcome="ok",
+        response_ms=1,
+        image_hash=hashlib.sha256(image).digest() if image else None,
+    )
 
 
 def age(folder: ImageFolder, log_id: int, written_ms: int) -> None:
@@ -89,6 +106,17 @@ def test_purge_of_what_was_never_kept_is_nothing(folder: ImageFolder) -> None:
 
 
 def test_an_id_that_comes_again_after_a_crash_has_its_new_image(folder: ImageFolder) -> None:
-    folder.keep(FIRST, [b"lost"], max_bytes=PLENTY)
+    folder.keep(FIRST, [b"lost", b"piece of the lost one"], max_bytes=PLENTY)
     folder.keep(FIRST, [b"new"], max_bytes=PLENTY)
     assert [file.read_bytes() for file in folder.find(FIRST)] == [b"new"]
+
+
+@pytest.mark.parametrize("image", [None, b"mine"])
+def test_images_of_another_request_with_the_same_id_are_not_shown(
+    folder: ImageFolder, image: bytes | None
+) -> None:
+    folder.keep(FIRST, [b"of another account"], max_bytes=PLENTY)
+    assert folder.of(logged(image)) == []
+    folder.keep(FIRST, [b"mine", b"my piece"], max_bytes=PLENTY)
+    shown = [file.read_bytes() for file in folder.of(logged(image))]
+    assert shown == ([b"mine", b"my piece"] if image else [])

@@ -75,7 +75,7 @@ def show(settings: Settings, log_id: str, as_json: bool) -> None:
         log = store.find(reader, number) if number is not None else None
     if number is None or log is None:
         raise StoreError(f"there is no log {log_id!r}; it may have been purged")
-    files = ImageFolder(settings.database).find(number)
+    files = ImageFolder(settings.database).of(log)
     facts = {
         **_row(log),
         "account": log.account_id,

@@ -4,13 +4,14 @@ They are not in the database: so none is in a backup, each is gone when its file
 opens them. Nothing waits for the disk, as an image is worth less than the time of an answer.
 """
 
+import hashlib
 import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from loupette.store.logs import format_log_id
+from loupette.store.logs import LogRecord, format_log_id
 
 _DAY = slice(3, 11)  # of LOG20241101000001
 
@@ -50,8 +51,10 @@ class ImageFolder:
         day = self._path / name[_DAY]
         day.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path.chmod(0o700)  # mkdir gives its mode to the last folder alone
-        for number, image in enumerate(images, start=1):
+        for leftover in self.find(log_id):
             # A number is given twice when the server ended before it was in the log.
+            leftover.unlink(missing_ok=True)
+        for number, image in enumerate(images, start=1):
             with open(day / f"{name}-{number}", "wb", opener=_open_private) as file:
                 file.write(image)
         return True
@@ -60,6 +63,18 @@ class ImageFolder:
         """The files of one request, in the order of its images; none where none were kept."""
         name = format_log_id(log_id)
         return sorted((self._path / name[_DAY]).glob(f"{name}-*"))
+
+    def of(self, log: LogRecord) -> list[Path]:
+        """The files of a request in the log; none that are of another with the same number.
+
+        Numbers come again when a server ended before they were in the log, or a backup was
+        restored, and then the files may be of another account.
+        """
+        files = self.find(log.id)
+        with suppress(FileNotFoundError):  # purged meanwhile
+            if files and hashlib.sha256(files[0].read_bytes()).digest() == log.image_hash:
+                return files
+        return []
 
     def purge(self, before_ms: int) -> int:
         """Delete what was written before that time; gives how many files there were."""

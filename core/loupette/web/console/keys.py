@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from starlette.responses import Response
 
@@ -121,7 +121,7 @@ def _rate(visit: Visit) -> float:
 def _amount(visit: Visit, name: str) -> int:
     try:
         amount = to_micros(Decimal(visit.text(name) or 0))
-    except (InvalidOperation, ValueError) as error:
+    except (ArithmeticError, ValueError) as error:  # 1e999999 is more than Decimal can round
         raise BadField(f"{name} must be an amount in yuan, of at most six decimals") from error
     if not 0 <= amount <= 10**15:
         raise BadField(f"{name} must be within ¥0 and ¥1,000,000,000")

@@ -63,7 +63,7 @@ async def replay(visit: Visit) -> Response:
     """Have its images read again by today's plugins, and show both readings."""
     log = await _asked(visit)
     management = visit.service.management
-    if not (sent := await management.images(log.id)):
+    if not (sent := await management.images(log)):
         raise UnknownLog(f"the images of {format_log_id(log.id)} are not kept")
     try:
         read = await management.replay(visit.key, log, sent)
@@ -94,7 +94,7 @@ async def _show_one(visit: Visit, log: LogRecord, replayed: Replayed | None = No
     management = visit.service.management
     names = _type_names(visit)
     keys = await management.key_names([log])
-    sent = await management.images(log.id)
+    sent = await management.images(log)
     return visit.show(
         "log.html",
         log=log,
