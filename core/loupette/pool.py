@@ -196,6 +196,7 @@ class WorkerPool:
             async with asyncio.timeout(deadline_s) as limit:
                 async for reply in member.worker.ask([waiting.task for waiting in batch]):
                     unanswered.popleft().end(reply)
+                    self._breaker.praise(type_id)
                     if unanswered:
                         unanswered[0].begin()
                         limit.reschedule(clock.time() + deadline_s)
@@ -212,7 +213,6 @@ class WorkerPool:
             raise
         else:
             member.served += len(batch)
-            self._breaker.praise(type_id)
             self._free(member)
         finally:
             for waiting in unanswered:

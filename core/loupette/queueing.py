@@ -12,7 +12,7 @@ from loupette.isolation import WorkerDied
 
 MAX_BATCH = 16
 """Challenges that a solver is asked at once at most."""
-MAX_AHEAD = 8
+MAX_AHEAD = 2
 """Challenges that a worker is sent at most to answer one by one: it goes on without waiting for the
 server, and the two change places on a core less often."""
 
