@@ -118,7 +118,16 @@ class WorkerProcess:
         """Kill the process and wait until it is gone."""
         self._writer.close()
         self.kill()
-        await self.process.wait()
+        ended = asyncio.ensure_future(self.process.wait())
+        # It was killed, so this is short; left at once, the process would never be waited for.
+        interrupted: asyncio.CancelledError | None = None
+        while not ended.done():
+            try:
+                await asyncio.shield(ended)
+            except asyncio.CancelledError as cancelled:
+                interrupted = cancelled
+        if interrupted:
+            raise interrupted
 
 
 class _dying:

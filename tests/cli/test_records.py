@@ -1,6 +1,7 @@
 """loupette logs, ledger verify, backup, restore."""
 
 import hashlib
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -112,10 +113,14 @@ def test_purge_deletes_images_with_their_entries_or_alone(
     folder = ImageFolder(charged)
     folder.keep(197001010000000002, [b"one"], max_bytes=100)
     assert "0 images" in loupette("logs", "purge", "--older-than", "90", "--images").output
+    for file in folder.find(197001010000000002):
+        os.utime(file, (0, 0))
     done = loupette("logs", "purge", "--older-than", "0", "--images")
     assert "0 log entries and 1 images deleted" in done.output
     assert len(as_json("logs")) == 2
     folder.keep(197001010000000001, [b"one", b"two"], max_bytes=100)
+    for file in folder.find(197001010000000001):
+        os.utime(file, (0, 0))  # not within the millisecond of the purge
     assert "2 log entries and 2 images" in loupette("logs", "purge", "--older-than", "0").output
 
 
