@@ -7,13 +7,16 @@ PACKAGES := -e '.[client]' -e plugins/slider -e plugins/arith -e plugins/alnum
 PAGES := README.md docs/*.md plugins/*/README.md
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 
-.PHONY: run test test-api test-browser screens lint audit format docs conformance chaos fuzz soak bench-accuracy cards bench-peers bench-load bench-logs bench-batches assets sheets train-alnum train-arith wheels test-wheels clean
+.PHONY: run test test-samples test-api test-browser screens lint audit format docs conformance chaos fuzz soak bench-accuracy cards bench-peers bench-load bench-logs bench-batches assets sheets train-alnum train-arith wheels test-wheels clean
 
 run: .venv/served  ## serve on 127.0.0.1:8000; the first start prints a demo key
 	$(BIN)/loupette serve --demo
 
-test: .venv/developed  ## all tests
-	$(BIN)/python -m pytest
+test: .venv/developed  ## all tests that need Python alone
+	$(BIN)/python -m pytest -m "not foreign"
+
+test-samples: .venv/developed  ## the documents' samples in their own languages: curl, PHP, Node
+	$(BIN)/python -m pytest -m foreign tests/test_documented_samples.py
 
 test-api: .venv/developed  ## /openapi.json against a running server, EXAMPLES=200 for each operation
 	$(BIN)/python -m pytest tests/web/test_openapi.py --api-examples $(or $(EXAMPLES),200)

@@ -4,7 +4,6 @@ import base64
 import html
 import json
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -128,23 +127,14 @@ def the(page: str, language: str, containing: str = "") -> str:
     return code
 
 
-def needs(*programs: str) -> pytest.MarkDecorator:
-    """A sample runs in its own language; .ci/run installs what a machine lacks of them."""
-    missing = [program for program in programs if shutil.which(program) is None]
-    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
-
-
-needs_curl = needs("curl", "bash")
-
-
-@needs_curl
+@pytest.mark.foreign
 def test_documented_curl_prints_the_answer(server: Documented, run_sample: Run) -> None:
     reply = json.loads(run_sample(the("docs/http-api.md", "bash", "-X POST"), "bash", "-c"))
     assert (reply["code"], reply["msg"]) == (200, "识别成功")
     assert reply["data"]["result"] == server.answer
 
 
-@needs("php")
+@pytest.mark.foreign
 def test_documented_php_prints_the_answer(server: Documented, run_sample: Run) -> None:
     code = the("docs/http-api.md", "php").removeprefix("<?php").rstrip().removesuffix("?>")
     assert run_sample(code, "php", "-r") == f"识别结果: {server.answer}"
@@ -155,7 +145,7 @@ def test_documented_python_prints_the_answer(server: Documented, run_sample: Run
     assert printed == f"识别结果: {server.answer}\n"
 
 
-@needs("node")
+@pytest.mark.foreign
 def test_documented_javascript_prints_the_answer(server: Documented, run_sample: Run) -> None:
     printed = run_sample(the("docs/http-api.md", "javascript"), "node", "-e")
     assert printed == f"识别结果: {server.answer}\n"
@@ -169,9 +159,8 @@ RUN_BY = {
 }
 
 
-@pytest.mark.parametrize(
-    "language", [pytest.param(name, marks=needs(*RUN_BY[name][:1])) for name in LANGUAGES]
-)
+@pytest.mark.foreign
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_sample_on_a_types_page_runs_with_nothing_but_the_key_put_in(
     server: Documented, run_sample: Run, language: str
 ) -> None:
@@ -194,7 +183,7 @@ CURLS = [
 ]
 
 
-@needs_curl
+@pytest.mark.foreign
 @pytest.mark.parametrize("code", CURLS)
 def test_curl_of_the_documents_works_as_written(code: str, run_sample: Run, tmp_path: Path) -> None:
     solved = json.loads(run_sample(the("README.md", "bash", "curl"), "bash", "-c"))
@@ -209,7 +198,7 @@ def test_curl_of_the_documents_works_as_written(code: str, run_sample: Run, tmp_
         assert json.loads(printed)["code"] == 200
 
 
-@needs_curl
+@pytest.mark.foreign
 def test_reply_of_the_readme_is_the_true_one(run_sample: Run) -> None:
     true = parse(run_sample(the("README.md", "bash", "curl"), "bash", "-c"))
     shown = parse(the("README.md", "json"))

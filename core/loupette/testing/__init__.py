@@ -4,7 +4,7 @@ Installed, it is a pytest plugin, too; a plugin's whole conformance test is::
 
     @pytest.mark.loupette_plugin("loupette_dots")
     def test_conformance(conformance):
-        conformance()
+        assert conformance() is None
 
 It runs once for each type and check. Without pytest: ``loupette plugin check loupette-dots``.
 """
