@@ -51,7 +51,7 @@ reason may not. `zh` is the Chinese title shown before the English message. No H
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 
 class LoupetteError(Exception):
@@ -319,19 +319,21 @@ class Unsolvable(SolverError):
 class LowConfidence(Unsolvable):
     """The answer's confidence is below the threshold in force."""
 
+    reason = "low_confidence"  # type: ignore[misc]  # as its parent's
     zh = "置信度不足"
 
     def __init__(self, message: str, *, detail: Mapping[str, object] | None = None) -> None:
-        super().__init__("low_confidence", message, detail=detail)
+        super().__init__(self.reason, message, detail=detail)
 
 
 class OptionsBroken(Unsolvable):
     """The answer breaks the options that the caller set."""
 
+    reason = "options_broken"  # type: ignore[misc]  # as its parent's
     zh = "结果不符合请求选项"
 
     def __init__(self, message: str, *, detail: Mapping[str, object] | None = None) -> None:
-        super().__init__("options_broken", message, detail=detail)
+        super().__init__(self.reason, message, detail=detail)
 
 
 class SolverTimeout(SolverError):
@@ -397,3 +399,15 @@ class IdempotencyTaken(StoreError):
     """Another request with the same Idempotency-Key was charged first; this one was not."""
 
     reason = "idempotency_taken"
+
+
+Branch = TypeVar("Branch", bound=LoupetteError)
+
+
+def by_reason(branch: type[Branch]) -> dict[str, type[Branch]]:
+    """All classes of a branch of the tree that have a reason of their own, by it."""
+    return {
+        kind.reason: kind
+        for kind in globals().values()
+        if isinstance(kind, type) and issubclass(kind, branch) and "reason" in vars(kind)
+    }

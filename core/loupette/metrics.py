@@ -9,17 +9,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-from loupette import __version__, errors
+from loupette import __version__
 from loupette.engine import Engine
-from loupette.errors import LoupetteError, Unsolvable
+from loupette.errors import LoupetteError, Unsolvable, by_reason
 
 BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
-_OUTCOMES = {"ok", "replayed", "low_confidence", "options_broken"} | {
-    kind.reason
-    for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, LoupetteError)
-}
+_OUTCOMES = {"ok", "replayed", *by_reason(LoupetteError)}
 """What becomes a label; a plugin may make up any number of reasons of its own."""
 
 

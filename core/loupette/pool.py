@@ -7,9 +7,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from loupette import errors
 from loupette.breaker import Breaker
-from loupette.errors import BadImage, Overloaded, SolverCrashed, SolverTimeout, Unsolvable
+from loupette.errors import (
+    BadImage,
+    Overloaded,
+    SolverCrashed,
+    SolverTimeout,
+    Unsolvable,
+    by_reason,
+)
 from loupette.frames import BadInput, Crashed, Read, Ready, Refused, Task
 from loupette.isolation import Isolation, NotReady, Worker, WorkerDied, wait_ready
 from loupette.queueing import Ending, Queue, Waiting
@@ -372,11 +378,7 @@ def _longer(pause_s: float) -> float:
     return min(LONGEST_PAUSE_S, max(0.1, pause_s * 2))
 
 
-_BAD_IMAGES = {
-    kind.reason: kind
-    for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, BadImage)
-}
+_BAD_IMAGES = by_reason(BadImage)
 
 
 def _interpret(ending: Ending, type_id: int) -> Read:

@@ -8,19 +8,13 @@ from decimal import Decimal
 
 import click
 
-from loupette import errors
 from loupette.cli.sheet import Row
-from loupette.errors import LoupetteError
+from loupette.errors import LoupetteError, Unsolvable, by_reason
 from loupette.toolkit.metrics import Share
 
 _OK = "ok"
-_FAILURES = {
-    kind.reason
-    for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, LoupetteError)
-}
+_FAILURES = by_reason(LoupetteError).keys() - by_reason(Unsolvable).keys()
 """Reasons that are no refusal by a solver, which has words of its own."""
-_FAILURES -= {errors.Unsolvable.reason}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import msgspec
 
 from loupette import errors
 from loupette.client.errors import BadReply, NoReply
-from loupette.errors import LoupetteError
+from loupette.errors import LoupetteError, by_reason
 
 _UNSOLVED = "识别失败"
 """The documented msg of a challenge that was not read; the reason may be a plugin's own."""
@@ -19,14 +19,7 @@ AWAY = (502, 503, 504)
 BUSY = 429
 _LONGEST_SHOWN = 120
 
-_BY_REASON: Mapping[str, type[LoupetteError]] = {
-    kind.reason: kind
-    for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, LoupetteError)
-}
-_UNSOLVABLE: Mapping[str, type[errors.LowConfidence | errors.OptionsBroken]] = {
-    kind("").reason: kind for kind in (errors.LowConfidence, errors.OptionsBroken)
-}
+_BY_REASON = by_reason(LoupetteError)
 _BY_CODE: Mapping[int, type[LoupetteError]] = {
     401: errors.Unauthenticated,
     402: errors.InsufficientBalance,
@@ -151,16 +144,14 @@ def _reported(envelope: _Envelope, reply: Reply) -> LoupetteError:
 
 
 def _make(envelope: _Envelope, said: _Error, message: str, wait_s: float) -> LoupetteError:
-    if envelope.msg == _UNSOLVED:
-        if said.reason in _UNSOLVABLE:
-            return _UNSOLVABLE[said.reason](message, detail=said.detail)
-        return errors.Unsolvable(said.reason or "unsolvable", message, detail=said.detail)
     unknown = errors.InternalError if envelope.code >= 500 else errors.CallerError
     kind = _BY_REASON.get(said.reason) or _BY_CODE.get(envelope.code, unknown)
+    if issubclass(kind, errors.LowConfidence | errors.OptionsBroken):
+        return kind(message, detail=said.detail)
+    if envelope.msg == _UNSOLVED or issubclass(kind, errors.Unsolvable):
+        return errors.Unsolvable(said.reason or "unsolvable", message, detail=said.detail)
     if issubclass(kind, errors.RateLimited):
         return kind(message, retry_after_s=wait_s)
-    if issubclass(kind, errors.Unsolvable):
-        return kind(said.reason, message, detail=said.detail)
     return kind(message, detail=said.detail)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import msgspec
 from starlette.responses import Response
 
-from loupette import errors
 from loupette.engine import Outcome
 from loupette.errors import (
     BadImage,
@@ -26,6 +25,7 @@ from loupette.errors import (
     SolverError,
     Unauthenticated,
     Unsolvable,
+    by_reason,
 )
 from loupette.money import to_yuan
 from loupette.store.logs import format_log_id, parse_log_id
@@ -51,19 +51,10 @@ CODES: Mapping[type[LoupetteError], tuple[int, str]] = {
 }
 """Error class -> (documented code, documented msg); a class not listed takes its parent's line."""
 
-_SET_BY_INIT: Mapping[type[LoupetteError], str] = {
-    errors.LowConfidence: "low_confidence",
-    errors.OptionsBroken: "options_broken",
-}
-
 REASONS: Mapping[str, type[LoupetteError]] = {
-    _SET_BY_INIT.get(kind, kind.reason): kind
-    for kind in vars(errors).values()
-    if isinstance(kind, type)
-    and issubclass(kind, LoupetteError)
-    and kind is not LoupetteError
-    and not issubclass(kind, OperatorError)
-    and ("reason" in vars(kind) or kind in _SET_BY_INIT)
+    reason: kind
+    for reason, kind in by_reason(LoupetteError).items()
+    if kind is not LoupetteError and not issubclass(kind, OperatorError)
 }
 """Every reason that can reach a caller, with its class; plugins add reasons to Unsolvable's."""
 

@@ -8,13 +8,12 @@ from starlette.responses import Response
 
 from loupette.errors import BadField, MissingField
 from loupette.money import to_micros
-from loupette.store.keys import NewKey
+from loupette.store.keys import SCOPES, NewKey
 from loupette.web.console.visits import Visit, number, see
 
 _PAGE = 25
 _DAY_MS = 86_400_000
 _LONGEST_DAYS = 3650
-_SCOPES = ("solve", "read", "report", "admin")
 
 
 async def show(visit: Visit) -> Response:
@@ -37,7 +36,7 @@ async def _create(visit: Visit) -> Response:
         account,
         key_name=visit.text("name") or None,
         rate=_rate(visit),
-        scopes=[scope for scope in _SCOPES if visit.text(f"scope_{scope}")],
+        scopes=[scope for scope in SCOPES if visit.text(f"scope_{scope}")],
         expires_ms=_expiry(visit),
         opening_micros=_amount(visit, "balance"),
     )
@@ -101,7 +100,7 @@ async def _show(visit: Visit, made: NewKey | None = None) -> Response:
         made=made,
         done=query.get("done", ""),
         now_ms=_now_ms(),
-        scopes=_SCOPES,
+        scopes=SCOPES,
     )
 
 
