@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from loupette.engine import Engine
-from loupette.frames import Read, Task
+from loupette.frames import Task
 from loupette.manager import Plugins
+from loupette.options import hold_to_options
+from loupette.plugin import Answer
 from loupette.registry import ServedType, price_of
 from loupette.store import keys, ledger, logs, overrides, sessions, statement, statistics
 from loupette.store.audit import Audit
@@ -139,10 +141,10 @@ class Management:
 
         return await asyncio.to_thread(read)
 
-    async def replay(self, by: KeyRecord, log: LogRecord, sent: Sequence[bytes]) -> Read:
+    async def replay(self, by: KeyRecord, log: LogRecord, sent: Sequence[bytes]) -> Answer:
         """Have a request's images read once more, by today's plugins; nothing is charged.
 
-        Without options, as no log has them.
+        Without options, as no log has them: held to the type's own threshold alone.
 
         Raises:
             LoupetteError: they are not read.
@@ -150,7 +152,10 @@ class Management:
         served = self._registered.find(log.type_id or 0)
         _audit(by, "replayed %s", format_log_id(log.id))
         task = Task(served.spec.type_id, sent[0], sent[1] if len(sent) > 1 else None)
-        return await self._engine.pool.solve(task, deadline_s=served.deadline_s)
+        read = await self._engine.pool.solve(task, deadline_s=served.deadline_s)
+        answer = Answer(read.result, read.confidence, read.detail)
+        hold_to_options(answer, {}, spec=served.spec, min_confidence=served.min_confidence)
+        return answer
 
     async def statement(
         self, account_id: int | None, *, before: int | None, limit: int

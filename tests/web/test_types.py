@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -16,8 +17,10 @@ from starlette.testclient import TestClient
 
 import fakes
 import hostile_plugin
+from loupette.errors import SolverTimeout
 from loupette.settings import Settings
 from loupette.tiers import write_tiers
+from loupette.web import service as web_service
 from loupette.web.app import create_app
 from loupette.web.samples import LANGUAGES, quotable
 from loupette.web.service import Service
@@ -251,6 +254,47 @@ def hostile(
         assert running.portal is not None
         running.portal.call(app.state.service.engine.pool.wait_ready)
         yield running
+
+
+def draw_again(client: TestClient, draw: Callable[[], bytes]) -> bytes:
+    """The sample of a type whose plugin draws it anew, with this."""
+    app: Any = client.app
+    service: Service = app.state.service
+    served = service.engine.catalogue.find(fakes.SLOW)
+    assert client.portal is not None
+    return client.portal.call(
+        service.sample, replace(served, spec=replace(served.spec, sample=draw))
+    )
+
+
+def test_a_sample_that_could_not_be_drawn_is_drawn_for_the_next_visitor(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app: Any = client.app
+    monkeypatch.setattr(app.state.service, "_samples", {})
+
+    def fail() -> bytes:
+        raise OSError("no font")
+
+    with pytest.raises(OSError, match="no font"):
+        draw_again(client, fail)
+    assert draw_again(client, lambda: b"drawn") == b"drawn"
+
+
+def test_a_sample_that_is_not_drawn_in_time_keeps_no_visitor(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app: Any = client.app
+    monkeypatch.setattr(app.state.service, "_samples", {})
+    monkeypatch.setattr(web_service, "_SAMPLE_WITHIN_S", 0.01)
+    drawn = threading.Event()
+    try:
+        with pytest.raises(SolverTimeout, match="no sample of type"):
+            draw_again(client, lambda: b"late" if drawn.wait(30) else b"never")
+    finally:
+        drawn.set()
+    monkeypatch.setattr(web_service, "_SAMPLE_WITHIN_S", 30.0)
+    assert draw_again(client, lambda: b"another") == b"late"
 
 
 def test_a_sample_that_the_browser_has_is_not_sent_again(client: TestClient) -> None:

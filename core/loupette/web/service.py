@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 
 from loupette.card import Card, read_card
 from loupette.engine import Engine
-from loupette.errors import Overloaded, RateLimited
+from loupette.errors import Overloaded, RateLimited, SolverTimeout
 from loupette.limiter import Limiter
 from loupette.management import Management
 from loupette.metrics import Metrics
@@ -25,6 +25,9 @@ from loupette.web.responses import rate_headers
 State: TypeAlias = Literal["ready", "starting", "out_of_order"]
 
 _CARD_WITHIN_S = 2.0
+_SAMPLE_WITHIN_S = 10.0
+_VISITS_PER_S = 10.0
+_VISITS_AT_ONCE = 60
 
 
 @dataclass
@@ -36,6 +39,7 @@ class Service:
     management: Management
     limiter: Limiter = field(default_factory=Limiter)
     refusals: Limiter = field(default_factory=Limiter)
+    visits: Limiter = field(default_factory=Limiter)
     sign_ins: Limiter = field(default_factory=Limiter)
     in_flight: int = 0
     strangers: int = 0
@@ -102,17 +106,42 @@ class Service:
             retry_after_s=verdict.retry_after_s,
         )
 
+    def count_visit(self, key: KeyRecord) -> None:
+        """Count a look at the console, apart from the key's calls: nobody clicks this fast.
+
+        Raises:
+            RateLimited: too many.
+        """
+        verdict = self.visits.check(
+            key.id, rate=_VISITS_PER_S, burst=_VISITS_AT_ONCE, now_s=time.monotonic()
+        )
+        if not verdict.allowed:
+            raise RateLimited(
+                f"the console shows {_VISITS_PER_S:g} pages a second",
+                retry_after_s=verdict.retry_after_s,
+            )
+
     def logs_refusal(self, key: KeyRecord) -> bool:
         """Whether a request over the rate is logged: as many of them as the rate itself allows."""
         now_s = time.monotonic()
         return self.refusals.check(key.id, rate=key.rate, burst=key.burst, now_s=now_s).allowed
 
     async def sample(self, served: ServedType) -> bytes:
-        """The sample image of a type, drawn by its plugin once in the server's life."""
+        """The sample image of a type, drawn by its plugin once in the server's life.
+
+        Raises:
+            SolverTimeout: it is still being drawn; whoever comes later gets it, once it is there.
+        """
         type_id = served.spec.type_id
         if type_id not in self._samples:
             self._samples[type_id] = asyncio.create_task(asyncio.to_thread(served.spec.sample))
-        return await asyncio.shield(self._samples[type_id])
+        drawing = self._samples[type_id]
+        done, _ = await asyncio.wait([drawing], timeout=_SAMPLE_WITHIN_S)
+        if not done:
+            raise SolverTimeout(f"no sample of type {type_id} within {_SAMPLE_WITHIN_S:g} s")
+        if drawing.exception():
+            self._samples.pop(type_id, None)  # the next visitor has it tried again
+        return drawing.result()
 
     async def card(self, served: ServedType) -> Card | None:
         """The card of a type, read once; none where the plugin has none, or is slow to give it."""

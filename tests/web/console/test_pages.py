@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import fakes
 from loupette.settings import Images, Settings
 from loupette.store.database import Database
 from loupette.store.keys import create_key
+from loupette.web import service
 from loupette.web.app import create_app
 from loupette.web.service import Service
 
@@ -284,7 +286,7 @@ def keeping(
 
 
 def test_a_kept_image_is_shown_to_its_owner_and_replayed_by_an_administrator(
-    keeping: tuple[TestClient, Settings],
+    keeping: tuple[TestClient, Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, settings = keeping
     with Database.open(settings.database) as database:
@@ -314,6 +316,22 @@ def test_a_kept_image_is_shown_to_its_owner_and_replayed_by_an_administrator(
     again = client.post(path, data={"csrf": _token(client)}).text
     assert '<td class="answer">xyz</td><td class="answer">40x20 ' in again  # no options this time
     assert client.get("/console/ledger").text == before
+    app: Any = client.app
+    served = app.state.service.management._registered.types
+    monkeypatch.setitem(served, fakes.ECHO, replace(served[fakes.ECHO], min_confidence=1.0))
+    again = client.post(path, data={"csrf": _token(client)}).text
+    assert "low_confidence" in again  # as a caller would be told today
+
+
+def test_a_session_that_asks_without_pause_is_told_to_wait(
+    shop: Any, admin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_VISITS_PER_S", 0.001)
+    monkeypatch.setattr(service, "_VISITS_AT_ONCE", 3)
+    replies = [shop.http.get("/console/ledger") for _ in range(4)]
+    assert [reply.status_code for reply in replies] == [200, 200, 200, 429]
+    assert float(replies[3].headers["Retry-After"]) > 0
+    assert admin.http.get("/console/ledger").status_code == 200  # each key for itself
 
 
 def test_an_image_that_is_not_kept_is_not_replayed(

@@ -110,7 +110,9 @@ def action(handler: Handler, *, scope: str | None = None, takes_images: bool = F
         most = settings.max_body_bytes if takes_images else _LARGEST_FORM
 
         async def act(visit: Visit) -> Response:
-            sent = await read_fields(request, max_bytes=most, timeout_s=settings.body_timeout_s)
+            # Until its token is read, whoever has sent it may be a page of another site.
+            with visit.service.stranger():
+                sent = await read_fields(request, max_bytes=most, timeout_s=settings.body_timeout_s)
             token = sent.get("csrf")
             if not isinstance(token, str) or not _is_same(token, csrf_of(visit.secret)):
                 return refuse_strangers(request)
@@ -157,6 +159,7 @@ def see(path: str) -> Response:
 
 async def _run(handler: Handler, visit: Visit, scope: str | None) -> Response:
     try:
+        visit.service.count_visit(visit.key)
         if scope is not None:
             permit(visit.key, scope)
         return await handler(visit)
