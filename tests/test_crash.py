@@ -18,7 +18,7 @@ from loupette.settings import Settings
 from loupette.store.database import Database
 from loupette.store.ledger import verify
 from loupette.store.logs import format_log_id
-from serving import Reply, Server, serve, wait_until_gone
+from serving import Reply, Server, running, serve, wait_until_gone
 
 pytestmark = pytest.mark.slow
 
@@ -67,14 +67,8 @@ class Load:
 
     @contextmanager
     def run(self) -> Iterator[None]:
-        for thread in self._threads:
-            thread.start()
-        try:
+        with running(self._threads, self._stop):
             yield
-        finally:
-            self._stop.set()
-            for thread in self._threads:
-                thread.join(60)
 
     @property
     def acknowledged(self) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 import fakes
-from serving import Reply, Server
+from serving import Reply, Server, running
 
 WHITE = base64.b64encode(fakes.draw_png()).decode()
 BLACK = base64.b64encode(fakes.draw_png(colour="black")).decode()
@@ -77,14 +77,8 @@ class Load:
     @contextmanager
     def run(self) -> Iterator[None]:
         """Ask until the block ends; then repeat what is still without a reply."""
-        for thread in self._threads:
-            thread.start()
-        try:
+        with running(self._threads, self._stop):
             yield
-        finally:
-            self._stop.set()
-            for thread in self._threads:
-                thread.join(60)
         for name in self._lost:
             self._note(self._post(name))
 
