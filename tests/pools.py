@@ -1,7 +1,9 @@
 """Runs scenarios over a fresh pool of real workers."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import fakes
@@ -54,3 +56,12 @@ async def until(condition: Callable[[], object]) -> None:
     """Wait for something; the scenario's limit decides how long."""
     while not condition():
         await asyncio.sleep(0.01)
+
+
+def children() -> set[int]:
+    """The processes that threads of this one have started, and that have not ended."""
+    found: set[int] = set()
+    for thread in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
+            found |= {int(pid) for pid in (thread / "children").read_text().split()}
+    return found

@@ -127,12 +127,12 @@ def test_the_client_knows_only_the_errors_of_the_engine() -> None:
 
 def test_the_web_takes_no_function_that_reads_the_database() -> None:
     """Those run on the event loop wherever somebody forgets a thread; the engine does not."""
-    types = ("audit.Audit", "database.Database", "keys.KeyRecord", "keys.NewKey",
+    known = ("audit.Audit", "database.Database", "keys.KeyRecord", "keys.NewKey", "keys.SCOPES",
              "logs.LogRecord", "logs.format_log_id", "logs.parse_log_id", "statistics.Figures",
              "statistics.Statistics")  # fmt: skip
     taken = {name for path in sources(CORE / "web") for name in imports(path)}
     stored = {name for name in taken if name.startswith("loupette.store")}
-    assert stored <= {f"loupette.store.{name}" for name in types}
+    assert stored <= {f"loupette.store.{name}" for name in known}
 
 
 def test_nothing_below_the_command_line_imports_it() -> None:

@@ -1,7 +1,6 @@
 """The pool over real processes: deadlines, deaths, order, and nothing left behind."""
 
 import asyncio
-import contextlib
 import os
 import signal
 from collections import Counter
@@ -24,7 +23,7 @@ from loupette.errors import (
 from loupette.frames import Task
 from loupette.pool import WorkerPool
 from loupette.processes import Processes, WorkerProcess
-from pools import PATIENCE_S, PROCESSES, WHITE, echo, run
+from pools import PATIENCE_S, PROCESSES, WHITE, children, echo, run
 from serving import wait_until_gone
 
 BLACK = fakes.draw_png(colour="black")
@@ -55,14 +54,6 @@ def shared() -> Iterator[Run]:
         pool = runner.run(start())
         yield lambda scenario: runner.run(limited(scenario, pool))
         runner.run(pool.close())
-
-
-def children() -> set[int]:
-    found: set[int] = set()
-    for thread in Path("/proc/self/task").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
-            found |= {int(pid) for pid in (thread / "children").read_text().split()}
-    return found
 
 
 def test_a_task_is_solved_in_another_process() -> None:

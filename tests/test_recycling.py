@@ -10,7 +10,7 @@ import fakes
 import hostile
 from loupette.frames import Task
 from loupette.pool import WorkerPool
-from pools import WHITE, ask, echo, run, until
+from pools import WHITE, ask, children, echo, run, until
 
 MIB = 1024 * 1024
 
@@ -81,11 +81,3 @@ def test_workers_are_replaced_one_at_a_time() -> None:
         assert most <= 4
 
     run(scenario, fakes.ECHO, size=3, max_requests=1)
-
-
-def children() -> set[int]:
-    return {
-        int(pid)
-        for thread in Path("/proc/self/task").iterdir()
-        for pid in (thread / "children").read_text().split()
-    }

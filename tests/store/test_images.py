@@ -1,6 +1,8 @@
 import hashlib
 import os
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,25 @@ def test_purge_deletes_what_is_older_and_makes_room(folder: ImageFolder) -> None
     assert (folder.find(FIRST), len(folder.find(FIRST + 10**10))) == ([], 1)
     assert not (folder._path / "20241101").exists()
     assert folder.keep(FIRST + 1, [b"12345"], max_bytes=10)
+
+
+def test_a_purge_that_takes_empty_folders_takes_none_from_under_an_image(
+    folder: ImageFolder,
+) -> None:
+    ended = threading.Event()
+
+    def purge() -> None:
+        while not ended.is_set():
+            folder.purge(0)
+
+    with ThreadPoolExecutor(1) as threads:
+        purging = threads.submit(purge)
+        try:
+            for day in range(300):
+                assert folder.keep(FIRST + day * 10**10, [b"image"], max_bytes=PLENTY)
+        finally:
+            ended.set()
+        purging.result()
 
 
 def test_a_backup_has_no_images(

@@ -47,17 +47,22 @@ class ImageFolder:
             if self._size + size > max_bytes:
                 return False
             self._size += size
-        name = format_log_id(log_id)
-        day = self._path / name[_DAY]
-        day.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._path.chmod(0o700)  # mkdir gives its mode to the last folder alone
         for leftover in self.find(log_id):
             # A number is given twice when the server ended before it was in the log.
             leftover.unlink(missing_ok=True)
+        name = format_log_id(log_id)
         for number, image in enumerate(images, start=1):
-            with open(day / f"{name}-{number}", "wb", opener=_open_private) as file:
-                file.write(image)
+            self._write(self._path / name[_DAY] / f"{name}-{number}", image)
         return True
+
+    def _write(self, path: Path, image: bytes) -> None:
+        while True:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._path.chmod(0o700)  # mkdir gives its mode to the last folder alone
+            with suppress(FileNotFoundError):  # a purge took the folder, which was still empty
+                with open(path, "wb", opener=_open_private) as file:
+                    file.write(image)
+                return
 
     def find(self, log_id: int) -> list[Path]:
         """The files of one request, in the order of its images; none where none were kept."""
