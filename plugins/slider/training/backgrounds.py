@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+from distractors import add_distractors
 
 Image = npt.NDArray[np.uint8]
 Rng = np.random.Generator
@@ -58,6 +59,8 @@ def draw_background(width: int, height: int, photos: Sequence[Image], rng: Rng) 
             _paint_stripes,
         ]
         image = painters[rng.integers(len(painters))](width, height, rng)
+    if rng.random() < 0.35:
+        add_distractors(image, rng)
     return _jitter_colour(image, rng)
 
 

@@ -5,6 +5,7 @@ from typing import Any  # Keras layers and tensors carry no types
 import keras
 from keras import layers, ops
 
+from loupette.toolkit.muon import ConvolutionMuon
 from loupette_slider.detector import INPUT_HEIGHT, INPUT_WIDTH
 
 OUTPUTS = 6
@@ -76,8 +77,8 @@ def detection_loss(target: Any, output: Any) -> Any:
 
 
 def make_optimizer(rate: float, *, steps: int, warmup: int) -> keras.Optimizer:
-    """AdamW whose rate rises to `rate` and falls to nothing with a cosine, for either network."""
+    """Muon whose rate rises to `rate` and falls to nothing with a cosine, for either network."""
     schedule = keras.optimizers.schedules.CosineDecay(
         rate * 0.1, steps, alpha=0.01, warmup_target=rate, warmup_steps=warmup
     )
-    return keras.optimizers.AdamW(schedule, weight_decay=1e-4, clipnorm=2.0)
+    return ConvolutionMuon(schedule, weight_decay=0.01)

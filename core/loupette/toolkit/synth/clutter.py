@@ -1,6 +1,7 @@
 """What lies over or under the letters: lines, curves, rings, dots, and pieces of other letters."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import cv2
@@ -81,6 +82,26 @@ def _strokes(
         cv2.polylines(
             canvas, [np.rint(path).astype(np.int32)], False, _any(palette, rng), thick, _edge(rng)
         )
+
+
+def _tails(
+    canvas: Pixels, load: float, palette: Palette, cap: float, rng: np.random.Generator
+) -> None:
+    """Kinked lines, thick where they begin beside the text as if a letter, then thinner."""
+    height, width = canvas.shape[:2]
+    for _ in range(1 + int(load * rng.uniform(0, 2))):
+        kinks = int(rng.integers(2, 5))
+        x = np.concatenate([np.sort(rng.uniform(0.0, 0.22, kinks)), [rng.uniform(0.3, 0.7), 1.0]])
+        y = np.concatenate([rng.uniform(0.02, 0.98, kinks), rng.uniform(0.1, 0.9, 2)])
+        along = np.linspace(0, len(x) - 1, 40)
+        path = np.column_stack([np.interp(along, np.arange(len(x)), of) for of in (x, y)])
+        if rng.random() < 0.2:
+            path[:, 0] = 1 - path[:, 0]
+        points = np.rint(path * (width * rng.uniform(0.9, 1.02), height)).astype(np.int32)
+        thick, colour, edge = cap * rng.uniform(0.06, 0.2), _any(palette, rng), _edge(rng)
+        for place, (begin, end) in enumerate(pairwise(points.tolist())):
+            wide = max(1, round(thick * (1 - place / len(points))))
+            cv2.line(canvas, begin, end, colour, wide, edge)
 
 
 def _smooth(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -471,6 +492,7 @@ _Overlay: TypeAlias = Callable[[Pixels, float, Palette, float, np.random.Generat
 _OVERLAY: dict[str, _Overlay] = {
     "lines": _lines,
     "strokes": _strokes,
+    "tails": _tails,
     "curves": _curves,
     "circles": _circles,
     "dots": _dots,

@@ -381,6 +381,28 @@ RECIPES: Mapping[str, Recipe] = {
         },
     ),
     # Warped lines of text.
+    "tailed": Recipe(
+        5.0,
+        {
+            "height": (36, 64),
+            "letter": (0.4, 0.7),
+            "room": (0.5, 0.92),
+            "frame": [True, False],
+            "warp": ["ripple", "wave", "rows", "elastic", "none"],
+            "warp_all": [True, False],
+            "warp_strength": (0.3, 1.0),
+            "spacing": (-0.12, 0.2),
+            "many_inks": False,
+            "ink": ["black", "black", "dark", "any"],
+            "background": ["gradient", "gradient", "white", "light"],
+            "fill": ["solid", "bold", "shadow", "shadow", "soft"],
+            "overlays": [("tails",)],
+            "ink_overlays": [True, True, True, False],
+            "load": (0.1, 0.8),
+            "face": ["heavy", "common", "common", "any"],
+            "writes": ["lower", "lower", "any"],
+        },
+    ),
     "wavy-line": Recipe(
         1.0,
         {

@@ -55,6 +55,7 @@ BACKGROUNDS = {
 OVERLAYS = {
     "lines": 0.22,
     "strokes": 0.12,
+    "tails": 0.04,
     "curves": 0.20,
     "circles": 0.10,
     "dots": 0.16,

@@ -23,11 +23,11 @@ _MARGIN = 1.1
 _STEEP = 96.0
 """Steps of brightness (over two pixels, times four) from which on an edge counts for half."""
 
-# Both chosen on generated scenes.
+# Chosen on generated scenes.
 _CHOICE_WEIGHT = 3.0
 """How much a difference in likeness counts where gaps are rivals."""
-_PLACE_WEIGHT = 8.0
-"""How much it counts where the gap begins."""
+_LEAST_SPREAD = 0.02
+"""Below which likeness over the places tells nothing."""
 
 
 def compare(rgb: Pixels, ranking: Ranking) -> Ranking:
@@ -70,8 +70,9 @@ def _lay_over(grey: Pixels, gap: Candidate, piece: Box) -> Candidate:
     likeness = _likeness(grey, gap.box, piece).max(axis=0)
     middle = piece.x + gap.box.centre[0] - piece.centre[0]
     places = middle + np.arange(len(likeness)) - len(likeness) // 2
-    at = np.interp(gap.edges.lefts(), places, likeness, left=-1.0, right=-1.0)
-    return gap.seen(gap.edges.given_left(np.exp(_PLACE_WEIGHT * (at - at.max()))))
+    # How likely a place is, by how far it stands out: faint edges are less alike everywhere.
+    likelihood = np.exp((likeness - likeness.max()) / max(likeness.std(), _LEAST_SPREAD))
+    return gap.seen(gap.edges.given_left(np.interp(gap.edges.lefts(), places, likelihood)))
 
 
 def _likeness(grey: Pixels, gap: Box, piece: Box) -> Floats:
