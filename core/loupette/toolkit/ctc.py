@@ -184,6 +184,27 @@ def beam_search(
     return sorted(shared, key=lambda reading: -reading.log_prob)[:width]
 
 
+def average(looks: Sequence[Sequence[Reading]]) -> list[Reading]:
+    """What several looks at one text say together: the mean of the probabilities they give.
+
+    Args:
+        looks: the readings of each look, at least one; a text that a look has not is never to it.
+
+    Returns:
+        Each text once, likeliest first.
+    """
+    found: dict[str, list[float]] = {}
+    for readings in looks:
+        for reading in readings:
+            found.setdefault(reading.text, []).append(reading.log_prob)
+    count = math.log(len(looks))
+    means = [
+        Reading(text, float(np.logaddexp.reduce(log_probs)) - count)
+        for text, log_probs in found.items()
+    ]
+    return sorted(means, key=lambda reading: -reading.log_prob)
+
+
 def _search(log_probs: LogProbs, alphabet: Alphabet, width: int) -> list[Reading]:
     """Texts of any length, likeliest first.
 

@@ -3,15 +3,24 @@
 `TextSolver` is a whole solver; a plugin brings weights, an alphabet, a sample and a price.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from loupette.plugin import Answer, Challenge, OptionValue, Picture, Pixels, Unsolvable
-from loupette.toolkit.ctc import NEVER, Alphabet, LogProbs, Reading, beam_search, restrict
+from loupette.toolkit.ctc import (
+    NEVER,
+    Alphabet,
+    LogProbs,
+    Reading,
+    average,
+    beam_search,
+    restrict,
+)
 from loupette.toolkit.images import combine_frames, is_blank, is_line_shaped, median_frame
+from loupette.toolkit.looks import MOSTLY, further_looks
 from loupette.toolkit.recognizer import Recognizer
 
 LEAST_CONFIDENCE = 0.05
@@ -20,15 +29,6 @@ LEAST_CONFIDENCE = 0.05
 SHORT = 2
 SURE_IF_SHORT = 0.4
 """In four of five photos without text the model sees one or two letters, never as sure as this."""
-
-MOSTLY = 0.5
-"""Share of probability that makes something the case. A reading above it needs no second look."""
-
-WIDE_ENOUGH = 0.65
-"""Text that takes this share of the width is read as it is; a narrower one is looked at closer."""
-
-MARGIN = 3
-"""Time steps (of 40) left on both sides of the letters when looking closer."""
 
 
 @dataclass(frozen=True)
@@ -136,12 +136,9 @@ class TextSolver:
         log_probs = self._recognizer.read([line])[0]
         readings = self._decode(log_probs, rules)
         if readings[0].probability < MOSTLY:
-            for look in _further_looks(picture, line, log_probs):
-                again = self._decode(self._recognizer.read([look])[0], rules)
-                # A look that lost a letter reads a shorter text, and may be surer of it.
-                as_long = len(again[0].text) >= len(readings[0].text)
-                if again[0].log_prob > readings[0].log_prob and as_long:
-                    readings = again
+            looks = further_looks(picture, line, log_probs)
+            others = [self._decode(self._recognizer.read([look])[0], rules) for look in looks]
+            readings = average([readings, *others])
         if readings[0].text == "":
             raise Unsolvable("no_text", "no text of the wanted length was found")
         return readings
@@ -154,31 +151,6 @@ class TextSolver:
             return [Reading("", NEVER)]
         found = beam_search(allowed, alphabet, min_length=rules.least, max_length=rules.most)
         return found or [Reading("", NEVER)]
-
-
-def _further_looks(picture: Picture, line: Pixels, log_probs: LogProbs) -> Iterator[Pixels]:
-    """Other pictures of the same text, for a reading in doubt."""
-    closer = _text_part(line, log_probs)
-    if closer is not None:
-        yield closer
-    if len(picture.frames) > 1:
-        yield median_frame(picture.rgb_frames)
-
-
-def _text_part(line: Pixels, log_probs: LogProbs) -> Pixels | None:
-    """The columns where the model saw letters, if much of the picture is beside them.
-
-    Small letters on a wide canvas are read better when looked at again, larger: .13 to .23 on
-    8-digit numbers that take half of the width.
-    """
-    steps = len(log_probs)
-    lettered = np.flatnonzero(log_probs[:, -1] < np.log(MOSTLY))
-    if len(lettered) < 2 or lettered[-1] - lettered[0] + 1 > WIDE_ENOUGH * steps:
-        return None
-    width = line.shape[1]
-    left = max(0, int((lettered[0] - MARGIN) / steps * width))
-    right = min(width, int((lettered[-1] + 1 + MARGIN) / steps * width) + 1)
-    return line[:, left:right]
 
 
 def _line_of_text(picture: Picture) -> Pixels:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from loupette_arith.decode import ExpressionDecoder
+from loupette_arith.decode import ExpressionDecoder, Reading, average
 from loupette_arith.expression import ExpressionError, evaluate
 from loupette_arith.grammar import DRAWN
 
@@ -168,3 +168,19 @@ def test_search_is_quick_on_noise() -> None:
         decoder.read(log_probs)
     # Measured 4 ms on one busy core; the bound only catches a search that lost its limits.
     assert (time.process_time() - start) / 20 < 0.05
+
+
+def test_an_average_adds_up_what_looks_say_of_a_value() -> None:
+    looks = [
+        [Reading(Fraction(3), "1+2", 0.4, 0.8), Reading(Fraction(5), "1+4", 0.3, 0.2)],
+        [Reading(Fraction(5), "2+3", 0.5, 0.9), Reading(Fraction(3), "1+2=", 0.1, 0.1)],
+    ]
+    assert average(looks) == [
+        Reading(Fraction(5), "2+3", pytest.approx(0.4), pytest.approx(0.55)),
+        Reading(Fraction(3), "1+2", pytest.approx(0.25), pytest.approx(0.45)),
+    ]
+
+
+def test_a_value_that_one_look_has_not_is_none_to_it() -> None:
+    (only,) = average([[Reading(Fraction(3), "1+2", 0.4, 0.8)], []])
+    assert (only.probability, only.share) == (pytest.approx(0.2), pytest.approx(0.4))

@@ -1,6 +1,7 @@
 """Finding the best valid expression in what the recogniser saw: CTC prefix search in a grammar."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -56,6 +57,31 @@ class Reading:
     def confidence(self) -> float:
         """0..1, the geometric mean of the two: one alone is too low, the other too high."""
         return math.sqrt(self.probability * self.share)
+
+
+def average(looks: Sequence[Sequence[Reading]]) -> list[Reading]:
+    """What several looks at one sum say together: of each value the mean of its chances.
+
+    Args:
+        looks: the readings of each look, at least one; a value that a look has not is none to it.
+
+    Returns:
+        Each value once, in its likeliest expression; the surest first.
+    """
+    found: dict[Fraction, list[Reading]] = {}
+    for readings in looks:
+        for reading in readings:
+            found.setdefault(reading.value, []).append(reading)
+    means = [
+        Reading(
+            value,
+            max(readings, key=lambda reading: reading.probability).expression,
+            sum(reading.probability for reading in readings) / len(looks),
+            sum(reading.share for reading in readings) / len(looks),
+        )
+        for value, readings in found.items()
+    ]
+    return sorted(means, key=lambda reading: -reading.confidence)
 
 
 @dataclass(slots=True)

@@ -2,20 +2,17 @@
 
 from pathlib import Path
 
-from loupette.plugin import Answer, Challenge, Picture, Pixels, Unsolvable
+from loupette.plugin import Answer, Challenge, Picture, Unsolvable
 from loupette.toolkit.images import combine_frames, is_blank, is_line_shaped, median_frame
+from loupette.toolkit.looks import MOSTLY, further_looks
 from loupette.toolkit.recognizer import CtcRecognizer, Recognizer
-from loupette_arith.decode import ExpressionDecoder, Reading
+from loupette_arith.decode import ExpressionDecoder, Reading, average
 from loupette_arith.expression import format_value
 
 WEIGHTS = Path(__file__).parent / "weights"
 
 LEAST_CONFIDENCE = 0.1
 """Below it fewer than one reading in ten was right on drawn pictures, and a guess is no answer."""
-
-
-SURE = 0.5
-"""A reading as sure as this needs no second look."""
 
 
 class SumSolver:
@@ -49,23 +46,20 @@ class SumSolver:
         return _answer(best)
 
     def _read(self, picture: Picture) -> Reading | None:
-        """The likeliest reading; of an animation in doubt, also of what stays in it."""
+        """The likeliest reading; of a picture in doubt, that of several looks at it."""
+        line = combine_frames(picture.rgb_frames)
         if not is_line_shaped(picture.width, picture.height):
             return None
-        best = self._look(combine_frames(picture.rgb_frames))
-        if len(picture.frames) == 1 or (best is not None and best.confidence >= SURE):
-            return best
-        again = self._look(median_frame(picture.rgb_frames))
-        if again is None or best is None:
-            return again or best
-        # A look that lost a digit reads a shorter sum, and may be surer of it.
-        longer = len(again.expression) >= len(best.expression)
-        return again if longer and again.confidence > best.confidence else best
-
-    def _look(self, line: Pixels) -> Reading | None:
+        if is_blank(line):  # what blinks on a moving ground may still stay in it
+            line = median_frame(picture.rgb_frames)
         if is_blank(line):
             return None
-        readings = self._decoder.read(self._recognizer.read([line])[0])
+        log_probs = self._recognizer.read([line])[0]
+        readings = self._decoder.read(log_probs)
+        if not readings or readings[0].confidence < MOSTLY:
+            looks = further_looks(picture, line, log_probs)
+            others = [self._decoder.read(self._recognizer.read([look])[0]) for look in looks]
+            readings = average([readings, *others])
         return readings[0] if readings else None
 
 

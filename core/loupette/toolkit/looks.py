@@ -1,0 +1,69 @@
+"""Second looks at a line of text: what is read of one picture alone is less likely."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from loupette.plugin import Picture, Pixels
+from loupette.toolkit.ctc import LogProbs
+from loupette.toolkit.images import median_frame
+
+MOSTLY = 0.5
+"""Share of probability that makes something the case. A reading above it needs no second look."""
+
+_MARGINS = ((-0.03, -0.1), (0.04, 0.0))
+"""What is added at the sides, and above and below, over width and height. Of eight that were tried
+these two make most readings right of 1,600 held-out own pictures, 619 of them in doubt: .678 of
+all, .658 without."""
+
+_WIDE_ENOUGH = 0.65
+"""Text that takes this share of the width is read as it is; a narrower one is looked at closer."""
+
+_STEPS_BESIDE = 3
+"""Time steps (of 40) left on both sides of the letters when looking closer."""
+
+
+def further_looks(picture: Picture, line: Pixels, log_probs: LogProbs) -> Iterator[Pixels]:
+    """Other pictures of the same text, for a reading in doubt.
+
+    Args:
+        picture: all frames.
+        line: uint8, (height, width, 3), what was read of it.
+        log_probs: float32, (steps, symbols + 1), what the model gave for that, the blank last.
+
+    Yields:
+        uint8, (any height, any width, 3): with other margins, the letters alone where they take
+        little of the width, and what stays in an animation.
+    """
+    for across, down in _MARGINS:
+        yield _reframe(line, across, down)
+    closer = _text_part(line, log_probs)
+    if closer is not None:
+        yield closer
+    if len(picture.frames) > 1:
+        yield median_frame(picture.rgb_frames)
+
+
+def _reframe(line: Pixels, across: float, down: float) -> Pixels:
+    """A picture with margins added, or taken off where they are below 0."""
+    height, width = line.shape[:2]
+    x, y = round(across * width), round(down * height)
+    cut = line[max(-y, 0) : height - max(-y, 0), max(-x, 0) : width - max(-x, 0)]
+    margins = (max(y, 0),) * 2, (max(x, 0),) * 2, (0, 0)
+    return np.pad(cut, margins, mode="edge")
+
+
+def _text_part(line: Pixels, log_probs: LogProbs) -> Pixels | None:
+    """The columns where the model saw letters, if much of the picture is beside them.
+
+    Small letters on a wide canvas are read better when looked at again, larger: .13 to .23 on
+    8-digit numbers that take half of the width.
+    """
+    steps = len(log_probs)
+    lettered = np.flatnonzero(log_probs[:, -1] < np.log(MOSTLY))
+    if len(lettered) < 2 or lettered[-1] - lettered[0] + 1 > _WIDE_ENOUGH * steps:
+        return None
+    width = line.shape[1]
+    left = max(0, int((lettered[0] - _STEPS_BESIDE) / steps * width))
+    right = min(width, int((lettered[-1] + 1 + _STEPS_BESIDE) / steps * width) + 1)
+    return line[:, left:right]
