@@ -94,7 +94,7 @@ def test_x_and_distance_are_scaled_to_the_width_of_the_page(noise: Challenge) ->
 
 def test_answer_is_surer_with_a_larger_lead(noise: Challenge) -> None:
     first, weak = Candidate(Box(200, 40, 50, 48), 0.8), Candidate(Box(90, 9, 50, 48), 0.1)
-    rival = Candidate(Box(90, 9, 50, 48), 0.6)
+    rival = Candidate(Box(90, 9, 30, 28), 0.6)
     sure, unsure = seen(first, weak).solve(noise), seen(first, rival).solve(noise)
     assert 0 <= unsure.confidence < sure.confidence <= 1
 
@@ -105,6 +105,19 @@ def test_solver_refuses_two_equal_gaps_and_names_both(noise: Challenge) -> None:
         seen(*twins).solve(noise)
     assert caught.value.reason == "ambiguous_gaps"
     assert len(caught.value.detail["candidates"]) == 2
+
+
+def test_without_a_piece_a_weaker_gap_of_the_same_size_may_be_the_true_one(
+    noise: Challenge,
+) -> None:
+    best, like = Candidate(Box(200, 40, 50, 48), 0.8), Candidate(Box(90, 90, 48, 50), 0.4)
+    with pytest.raises(Unsolvable) as caught:
+        seen(best, like).solve(noise)
+    assert caught.value.reason == "ambiguous_gaps"
+    unlike, weak = replace(like, box=Box(90, 90, 30, 48)), replace(like, score=0.3)
+    piece = Candidate(Box(8, 20, 22, 48), 0.5)  # of neither gap, but something is drawn
+    for gaps, pieces in (((best, unlike), ()), ((best, weak), ()), ((best, like), (piece,))):
+        assert seen(*gaps, pieces=pieces).solve(noise).result == "200"
 
 
 def test_drawn_piece_decides_between_equal_gaps(noise: Challenge) -> None:

@@ -122,8 +122,8 @@ class GapStyle:
         )
         tone, opacity = {
             "dark": (rng.uniform(0, 50), rng.uniform(0.2, 0.9)),
-            "bright": (rng.uniform(200, 255), rng.uniform(0.2, 0.85)),
-            "grey": (rng.uniform(60, 190), rng.uniform(0.3, 0.9)),
+            "bright": (rng.uniform(200, 255), rng.uniform(0.12, 0.85)),
+            "grey": (rng.uniform(60, 190), rng.uniform(0.2, 0.9)),
             "tint": (rng.uniform(0, 255), rng.uniform(0.3, 0.8)),
             "outline": (rng.uniform(0, 255), rng.uniform(0.0, 0.15)),
         }[kind]

@@ -23,7 +23,7 @@ def draw_shape(width: int, height: int, rng: Rng) -> Mask:
     """
     side = 4 * _OVERSAMPLING * max(width, height)
     canvas = np.zeros((side, side), np.uint8)
-    if rng.random() < 0.72:
+    if rng.random() < 0.66:
         _draw_jigsaw(canvas, rng)
     else:
         _draw_figure(canvas, rng)
@@ -102,7 +102,7 @@ def _draw_figure(canvas: npt.NDArray[np.uint8], rng: Rng) -> None:
 
 def _fill_star(canvas: npt.NDArray[np.uint8], rng: Rng, *, radius: float) -> None:
     corners = int(rng.integers(3, 9))
-    star = corners >= 4 and rng.random() < 0.4
+    star = corners >= 4 and rng.random() < 0.55
     count = corners * 2 if star else corners
     inner = rng.uniform(0.4, 0.8) if star else 1.0
     turn = rng.choice([0.0, np.pi / 2, np.pi / 4, rng.uniform(0, 2 * np.pi)])

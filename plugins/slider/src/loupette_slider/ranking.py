@@ -74,13 +74,16 @@ def _believe(piece: Candidate, gaps: Sequence[Candidate], agreements: Sequence[f
     return with_it / max(with_it + without, 1e-6)
 
 
+def pieces_at_left(found: Detections, image_width: int) -> list[Candidate]:
+    """What may be a drawn piece: it stands near the left border; the likeliest first."""
+    return [piece for piece in found.pieces if piece.box.x <= _PIECE_REACH * image_width]
+
+
 def _find_piece(found: Detections, image_width: int) -> Candidate | None:
     """Take the best piece near the left border that is not rather a gap itself."""
-    for piece in found.pieces:
+    for piece in pieces_at_left(found, image_width):
         if piece.score < _SUREST_PIECE:
             break
-        if piece.box.x > _PIECE_REACH * image_width:
-            continue
         rivals = [gap for gap in found.gaps if gap.box.overlap(piece.box) > 0.5]
         if all(gap.score < piece.score for gap in rivals):
             return piece

@@ -13,7 +13,7 @@ from loupette_slider.detector import Box, Candidate, Detections, Detector
 from loupette_slider.likeness import compare
 from loupette_slider.matching import Piece, Place, cut_piece, find_places
 from loupette_slider.packaged import load_weights
-from loupette_slider.ranking import Ranking, rank
+from loupette_slider.ranking import Ranking, pieces_at_left, rank
 from loupette_slider.refiner import GAP, Refiner, TwoLooks
 
 SMALLEST_WIDTH = 120
@@ -23,6 +23,9 @@ _PLAINEST_STD = 1.0
 # Chosen on generated validation scenes; training/calibrate.py prints what they cost and catch.
 _FAINTEST_GAP = 0.2
 _TWIN_RATIO = 0.85
+_LIKE_RATIO = 0.45
+_LIKE_SIZE = 0.15
+_SEEN_PIECE = 0.5
 _WEAKEST_FIT = 0.75
 _TWIN_LEAD = 0.05
 _CLEAR_LEAD = 0.3
@@ -107,7 +110,9 @@ class SliderSolver:
         found = self._finder.sharpen(rgb, self._finder.detect(rgb))
         ranking = compare(rgb, rank(found, rgb.shape[1]))
         detail = _describe(ranking, rgb)
-        check_candidates(ranking.gaps, detail)
+        drawn = _score_of(pieces_at_left(found, rgb.shape[1]))
+        seen = ranking.piece is not None or drawn >= _SEEN_PIECE
+        check_candidates(ranking.gaps, detail, piece_seen=seen)
         best, second = ranking.gaps[0], _score_of(ranking.gaps[1:])
         features = single_features(
             best.score, second, sure=best.sure, with_piece=ranking.piece is not None
@@ -181,8 +186,16 @@ def check_piece(picture: Picture, rgb: Pixels) -> Piece:
     return piece
 
 
-def check_candidates(gaps: Sequence[Candidate], detail: dict[str, Json]) -> None:
+def check_candidates(
+    gaps: Sequence[Candidate], detail: dict[str, Json], *, piece_seen: bool
+) -> None:
     """Refuse when no candidate is strong, or two are equally so.
+
+    Args:
+        gaps: best first.
+        detail: of the refusal.
+        piece_seen: something that may be the piece is drawn. Where nothing is, only how it looks
+            tells a false gap, and another of the same size need not be as strong to be true.
 
     Raises:
         Unsolvable: ``no_gap`` or ``ambiguous_gaps``, with the candidates.
@@ -190,7 +203,8 @@ def check_candidates(gaps: Sequence[Candidate], detail: dict[str, Json]) -> None
     best = _score_of(gaps)
     if best < _FAINTEST_GAP:
         raise Unsolvable("no_gap", f"best candidate scores {best:.2f}", detail=detail)
-    if _score_of(gaps[1:]) > _TWIN_RATIO * best:
+    like = () if piece_seen else [gap for gap in gaps[1:] if _one_size(gap.box, gaps[0].box)]
+    if _score_of(gaps[1:]) > _TWIN_RATIO * best or _score_of(like) > _LIKE_RATIO * best:
         message = "two gaps are equally likely; post the piece as image2"
         raise Unsolvable("ambiguous_gaps", message, detail=detail)
 
@@ -233,6 +247,10 @@ def rank_fits(places: Sequence[Place], piece: Piece, found: Detections) -> list[
         if all(_apart(fit.place, other.place, piece) for other in kept):
             kept.append(fit)
     return kept
+
+
+def _one_size(one: Box, other: Box) -> bool:
+    return max(abs(one.w / other.w - 1), abs(one.h / other.h - 1)) < _LIKE_SIZE
 
 
 def _apart(one: Place, other: Place, piece: Piece) -> bool:
