@@ -153,7 +153,8 @@ class WorkerPool:
         Args:
             task: type, images and options.
             deadline_s: for waiting until a worker begins with it, and again for the worker's
-                answer. A batch has that of one task.
+                answer. A batch has that of one task, as its replies come together; of tasks that
+                are answered one by one each has its own, from the reply to the one before.
 
         Raises:
             Unsolvable: the solver cannot tell.
