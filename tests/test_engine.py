@@ -35,6 +35,7 @@ from loupette.store.database import Database
 from loupette.store.keys import KeyRecord, find_key
 from loupette.store.ledger import verify
 from loupette.store.logs import LogRecord
+from pools import black
 
 WHITE = fakes.draw_png()
 BLACK = fakes.draw_png(colour="black")
@@ -138,7 +139,7 @@ def test_the_detail_begins_with_who_read_it(run: Run) -> None:
         (Posted(fakes.CLOSED, WHITE, options={"min_confidence": 1}), LowConfidence),
         (Posted(fakes.ECHO, WHITE[:50]), BrokenImage),
         (Posted(fakes.REFUSES, BLACK), Unsolvable),
-        (Posted(fakes.SLOW, BLACK), SolverTimeout),
+        (Posted(fakes.SLOW, black()), SolverTimeout),
     ],
 )
 def test_a_failure_leaves_no_hold_and_no_charge(
@@ -154,7 +155,7 @@ def test_a_failure_leaves_no_hold_and_no_charge(
 
 def test_money_is_held_while_a_solver_works(run: Run) -> None:
     async def scenario(desk: Desk) -> None:
-        slow = asyncio.create_task(desk.solve(Posted(fakes.SLOW, BLACK)))
+        slow = asyncio.create_task(desk.solve(Posted(fakes.SLOW, black())))
         await asyncio.sleep(0)
         assert desk.balance() == 0
         with pytest.raises(InsufficientBalance):
@@ -169,7 +170,7 @@ def test_money_is_held_while_a_solver_works(run: Run) -> None:
 def test_a_caller_that_hangs_up_before_the_answer_pays_nothing(run: Run) -> None:
     async def scenario(desk: Desk) -> None:
         gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        slow = asyncio.create_task(desk.solve(Posted(fakes.SLOW, BLACK), gone=gone))
+        slow = asyncio.create_task(desk.solve(Posted(fakes.SLOW, black()), gone=gone))
         await asyncio.sleep(0)
         gone.set_result(None)
         with pytest.raises(ClientGone):
