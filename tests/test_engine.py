@@ -10,7 +10,8 @@ import pytest
 
 import fakes
 from conftest import REGISTRY, issue_key
-from loupette.engine import Call, Engine, Outcome, Posted, _unless_gone
+from loupette.calls import Call, Outcome, Posted
+from loupette.engine import Engine, _unless_gone
 from loupette.errors import (
     BrokenImage,
     ClientGone,
@@ -255,7 +256,7 @@ def test_one_request_for_a_name_goes_through_at_a_time(run: Run) -> None:
 
         async def enter() -> None:
             nonlocal inside
-            async with desk.engine.once(named(desk)) as stored:
+            async with desk.engine.repeats.once(named(desk)) as stored:
                 assert stored is None
                 inside += 1
                 assert inside == 1
@@ -271,15 +272,15 @@ def test_a_stored_answer_is_given_to_the_next_and_logged(run: Run) -> None:
     async def scenario(desk: Desk) -> None:
         never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         call = named(desk)
-        async with desk.engine.once(call):
+        async with desk.engine.repeats.once(call):
             posted = Posted(fakes.ECHO, WHITE)
             await desk.engine.solve(call, posted, gone=never, code=200, render=render)
-        async with desk.engine.once(named(desk)) as stored:
+        async with desk.engine.repeats.once(named(desk)) as stored:
             assert stored
             assert (stored.status, stored.reply) == (200, f"{call.log_id} 990000".encode())
         assert [log.outcome for log in desk.logs()] == ["replayed", "ok"]
         with pytest.raises(IdempotencyMismatch):
-            async with desk.engine.once(named(desk, b"another")):
+            async with desk.engine.repeats.once(named(desk, b"another")):
                 pass
 
     run(scenario)
@@ -288,8 +289,8 @@ def test_a_stored_answer_is_given_to_the_next_and_logged(run: Run) -> None:
 def test_a_call_without_a_name_is_never_held_back(run: Run) -> None:
     async def scenario(desk: Desk) -> None:
         async with (
-            desk.engine.once(desk.begin()) as first,
-            desk.engine.once(desk.begin()) as second,
+            desk.engine.repeats.once(desk.begin()) as first,
+            desk.engine.repeats.once(desk.begin()) as second,
         ):
             assert (first, second) == (None, None)
 
