@@ -12,23 +12,21 @@ import asyncio
 import cProfile
 import os
 import pstats
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 import uvicorn
 import uvloop
 
-from client import Order, Outcome
+from client import Order, Outcome, carry_out
 from instant import TYPE_ID as INSTANT
 from loupette.settings import Settings
 from loupette.store.database import Database
 from loupette.store.keys import create_key
 from loupette.web.app import create_app
-from servers import BENCH, ENDPOINT, body, cpu_s, environment, pictures, request
+from servers import ENDPOINT, body, cpu_s, environment, pictures, request
 from smoke import free_port
 
 CONNECTIONS = 32
@@ -114,11 +112,7 @@ def children() -> list[int]:
 async def send(port: int, requests: Sequence[bytes], seconds: float) -> Outcome:
     """Have the client's process carry out one order."""
     order = Order(port=port, requests=list(requests), connections=CONNECTIONS, seconds=seconds)
-    client = await asyncio.create_subprocess_exec(
-        sys.executable, str(BENCH / "client.py"), stdin=-1, stdout=-1
-    )
-    said, _ = await client.communicate(msgspec.json.encode(order))
-    return msgspec.json.decode(said, type=Outcome)
+    return await asyncio.to_thread(carry_out, order)
 
 
 if __name__ == "__main__":

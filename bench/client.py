@@ -1,6 +1,7 @@
-"""The client of ``load.py``: one `Order` as JSON on standard input, one `Outcome` on the output.
+"""The client of the load benches: `carry_out` an `Order` in a process of its own.
 
-It is a process of its own, so that its work counts for no server. Requests are prepared bytes, sent
+Its work counts for no server then. The process, this file, takes the order as JSON on standard
+input and gives the `Outcome` on the output. Requests are prepared bytes, sent
 in turns over connections that are kept alive; of a reply, parsed by httptools, only the status is
 looked at.
 
@@ -12,6 +13,7 @@ when a server stalls, all that come meanwhile count against it (no coordinated o
 import asyncio
 import random
 import selectors
+import subprocess
 import sys
 import time
 from collections import Counter, deque
@@ -57,6 +59,22 @@ class Outcome(msgspec.Struct, frozen=True):
     seconds: float
     ms: list[float]
     statuses: dict[int, int]
+
+
+def carry_out(order: Order) -> Outcome:
+    """Have a process of its own carry out an order.
+
+    Raises:
+        subprocess.CalledProcessError: it failed, and has said why on standard error.
+    """
+    done = subprocess.run(
+        [sys.executable, __file__],
+        input=msgspec.json.encode(order),
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=2 * (order.seconds + ENDS_S),
+    )
+    return msgspec.json.decode(done.stdout, type=Outcome)
 
 
 class Connection(asyncio.Protocol):
@@ -171,7 +189,10 @@ class Load:
 
 def main() -> None:
     """Carry one order out."""
-    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+    try:
+        order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+    except msgspec.DecodeError as error:  # half an order: whoever sent it was ended meanwhile
+        raise SystemExit(f"the order is not complete: {error}") from None
     # uvloop costs the least for each reply; only select() wakes to the microsecond.
     with asyncio.Runner(
         loop_factory=_exact_loop if order.rate else uvloop.new_event_loop

@@ -32,11 +32,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from client import Order, Outcome
+from client import Order, Outcome, carry_out
 from goals import Goal, judge, print_goals
 from instant import TYPE_ID as INSTANT
 from peers import processor
@@ -157,21 +156,16 @@ def measure(server: Server, *, seconds: float, rate: float = 0.0, seed: int = 0)
 
 def send(server: Server, *, seconds: float, rate: float = 0.0, seed: int = 0) -> Outcome:
     """Have the client's process carry out one order."""
-    order = Order(
-        port=server.port,
-        requests=list(server.requests),
-        connections=CONNECTIONS,
-        seconds=seconds,
-        rate=rate,
-        seed=seed,
+    return carry_out(
+        Order(
+            port=server.port,
+            requests=list(server.requests),
+            connections=CONNECTIONS,
+            seconds=seconds,
+            rate=rate,
+            seed=seed,
+        )
     )
-    done = subprocess.run(
-        [sys.executable, str(BENCH / "client.py")],
-        input=msgspec.json.encode(order),
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return msgspec.json.decode(done.stdout, type=Outcome)
 
 
 def measure_loops(count: int, *, seconds: float) -> Figure:

@@ -135,6 +135,8 @@ def _misbehave(challenge: Challenge) -> None:
             os.kill(os.getpid(), signal.SIGSEGV)
         case "hang":
             time.sleep(600)
+        case "work":
+            time.sleep(0.4)
         case "raise":
             raise ZeroDivisionError("as it was told")
 
@@ -143,6 +145,7 @@ class BreaksBatches(Batches):
     """Reads one, and gives too few answers to several."""
 
     def solve(self, challenge: Challenge) -> Answer:
+        _misbehave(challenge)
         return Answer(str(challenge.options.get("number", "x")), 0.9)
 
     def solve_batch(self, challenges: Sequence[Challenge]) -> Sequence[Answer | Unsolvable]:

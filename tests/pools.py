@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ Result = TypeVar("Result")
 
 PROCESSES = Processes(["fakes", "hostile"])
 WHITE = fakes.draw_png()
+_WIDTHS = itertools.count(1)
 PATIENCE_S = 60.0
 
 
@@ -39,6 +41,11 @@ def run(
             await pool.close()
 
     return asyncio.run(main())
+
+
+def black() -> bytes:
+    """A picture that was never sent: one that ended two workers is refused."""
+    return fakes.draw_png(next(_WIDTHS), colour="black")
 
 
 async def ask(pool: WorkerPool, type_id: int, **options: OptionValue) -> Read:

@@ -115,6 +115,22 @@ def test_a_solver_that_gives_too_few_answers_is_asked_one_by_one() -> None:
     assert run(scenario, hostile.BREAKS_BATCHES, batched=BATCHED) == ["0", "1"]
 
 
+@pytest.mark.parametrize(
+    ("type_id", "killed"),
+    [(hostile.BATCHES, 1), (hostile.BREAKS_BATCHES, 0), (hostile.ONE_BY_ONE, 0)],
+)
+def test_a_batch_has_the_deadline_of_one_and_who_is_asked_alone_has_its_own(
+    type_id: int, killed: int
+) -> None:
+    async def scenario(pool: WorkerPool) -> None:
+        endings = await ask_at_once(pool, ["work"] * 3, type_id=type_id, deadline_s=1)
+        assert results(endings) == ["0", "1", "2"]
+        await until(lambda: pool.restarts["deadline"] == killed)
+        assert pool.restarts.total() == killed
+
+    run(scenario, type_id, batched=BATCHED)
+
+
 def test_a_caller_that_left_takes_no_place_and_no_neighbours_answer() -> None:
     async def scenario(pool: WorkerPool) -> None:
         async def number(value: int) -> Read:

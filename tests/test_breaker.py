@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 
-from loupette.breaker import FAULTS, WINDOW, Breaker
+from loupette.breaker import DEADLY, FAULTS, WINDOW, Breaker
 
 BAD, GOOD = 60001, 60002
+
+
+def picture(number: int) -> Callable[[], bytes]:
+    """The hash of one of many images."""
+    return lambda: b"%d" % number
 
 
 class Trials:
@@ -60,9 +65,68 @@ def test_faults_among_as_many_answers_and_more_take_no_type_out() -> None:
     async def scenario(breaker: Breaker) -> None:
         for _ in range(WINDOW):
             breaker.blame(BAD, "one caller's deadly image")
-            for _ in range(2):
-                breaker.praise(BAD)
+            for number in range(2):
+                breaker.praise(BAD, picture(number))
         assert breaker.failures == {}
+
+    run(scenario)
+
+
+def test_one_image_takes_no_type_out_and_many_do() -> None:
+    async def scenario(breaker: Breaker) -> None:
+        for _ in range(2 * WINDOW):
+            breaker.blame(BAD, "the worker ended", image=b"0")
+        assert breaker.failures == {}
+        for number in range(1, FAULTS):
+            assert breaker.failures == {}
+            breaker.blame(BAD, "the worker ended", image=b"%d" % number)
+        assert set(breaker.failures) == {BAD}
+
+    run(scenario)
+
+
+def test_an_image_is_deadly_for_a_type_after_it_ended_two_of_its_workers() -> None:
+    async def scenario(breaker: Breaker) -> None:
+        breaker.blame(BAD, "once", image=b"1")
+        breaker.blame(BAD, "by another", image=b"2")
+        breaker.blame(GOOD, "of another type", image=b"1")
+        breaker.blame(BAD, "by one of a batch")
+        assert not breaker.is_deadly(BAD, picture(1))
+        breaker.blame(BAD, "twice", image=b"1")
+        assert breaker.is_deadly(BAD, picture(1))
+        assert not breaker.is_deadly(BAD, picture(2))
+        assert not breaker.is_deadly(GOOD, picture(1))
+
+    run(scenario)
+
+
+def test_an_image_that_was_answered_is_not_to_blame_for_what_was_before() -> None:
+    async def scenario(breaker: Breaker) -> None:
+        for _ in range(3):
+            breaker.blame(BAD, "somebody killed the worker", image=b"1")
+            breaker.praise(BAD, picture(1))
+        assert not breaker.is_deadly(BAD, picture(1))
+
+    run(scenario)
+
+
+def test_an_image_is_no_longer_deadly_after_the_window() -> None:
+    async def scenario(breaker: Breaker) -> None:
+        for _ in range(DEADLY):
+            breaker.blame(BAD, "the worker ended", image=b"1")
+        await asyncio.sleep(0.02)  # what is tested is that time passes
+        assert not breaker.is_deadly(BAD, picture(1))
+
+    run(scenario, window_s=0.01)
+
+
+def test_without_faults_no_image_is_hashed() -> None:
+    def refuse() -> bytes:
+        raise AssertionError("hashed")
+
+    async def scenario(breaker: Breaker) -> None:
+        breaker.praise(GOOD, refuse)
+        assert not breaker.is_deadly(GOOD, refuse)
 
     run(scenario)
 

@@ -4,9 +4,12 @@ import base64
 import io
 import random
 import struct
+import threading
 import time
+import warnings
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from urllib.parse import quote
 
@@ -17,7 +20,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from loupette.decoding import FORMATS, ImageLimits, decode_base64, decode_picture
+from loupette import decoding
+from loupette.decoding import (
+    FORMATS,
+    ImageLimits,
+    decode_base64,
+    decode_picture,
+    heed_warnings,
+)
 from loupette.errors import (
     BadBase64,
     BadImage,
@@ -400,6 +410,46 @@ def test_a_frame_beyond_the_canvas_is_refused_before_it_is_decoded() -> None:
     with pytest.raises(BrokenImage, match="does not fit its canvas"):
         decode_picture(grown)
     assert time.thread_time() - begun < 0.05
+
+
+def odd_png() -> bytes:
+    """One of which Pillow warns, and which it reads."""
+    plain = save(Image.new("RGB", (4, 4)), "PNG")
+    body = b"acTL" + bytes(8)  # an animation without frames
+    return (
+        plain[:33] + struct.pack(">I", 8) + body + struct.pack(">I", zlib.crc32(body)) + plain[33:]
+    )
+
+
+def test_of_pillows_warnings_oddities_are_none_and_bombs_are_errors() -> None:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.resetwarnings()
+        decode_picture(odd_png())
+        assert "Invalid APNG" in str(seen[0].message)
+        heed_warnings()
+        assert decode_picture(odd_png()).width == 4
+        with pytest.raises(Image.DecompressionBombWarning):
+            Image.open(io.BytesIO(png_of(10_000, 10_000)))
+    assert len(seen) == 1
+
+
+def test_threads_that_decode_at_once_leave_the_processs_warnings_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    filters, before = warnings.filters, [*warnings.filters]
+    together = threading.Barrier(8, timeout=30)
+    check = decoding._check_size
+
+    def meet(image: Image.Image, limits: ImageLimits) -> None:
+        together.wait()
+        assert warnings.filters is filters
+        check(image, limits)
+
+    monkeypatch.setattr(decoding, "_check_size", meet)
+    picture = save(Image.new("RGB", (4, 4)), "PNG")
+    with ThreadPoolExecutor(8) as threads:
+        assert {one.width for one in threads.map(decode_picture, [picture] * 8)} == {4}
+    assert [*warnings.filters] == before
 
 
 def assert_picture_or_bad_image(data: bytes) -> None:

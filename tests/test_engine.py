@@ -10,7 +10,8 @@ import pytest
 
 import fakes
 from conftest import REGISTRY, issue_key
-from loupette.engine import Call, Engine, Outcome, Posted, _unless_gone
+from loupette.calls import Call, Outcome, Posted
+from loupette.engine import Engine, _unless_gone
 from loupette.errors import (
     BrokenImage,
     ClientGone,
@@ -35,6 +36,7 @@ from loupette.store.database import Database
 from loupette.store.keys import KeyRecord, find_key
 from loupette.store.ledger import verify
 from loupette.store.logs import LogRecord
+from pools import black
 
 WHITE = fakes.draw_png()
 BLACK = fakes.draw_png(colour="black")
@@ -138,7 +140,7 @@ def test_the_detail_begins_with_who_read_it(run: Run) -> None:
         (Posted(fakes.CLOSED, WHITE, options={"min_confidence": 1}), LowConfidence),
         (Posted(fakes.ECHO, WHITE[:50]), BrokenImage),
         (Posted(fakes.REFUSES, BLACK), Unsolvable),
-        (Posted(fakes.SLOW, BLACK), SolverTimeout),
+        (Posted(fakes.SLOW, black()), SolverTimeout),
     ],
 )
 def test_a_failure_leaves_no_hold_and_no_charge(
@@ -154,7 +156,7 @@ def test_a_failure_leaves_no_hold_and_no_charge(
 
 def test_money_is_held_while_a_solver_works(run: Run) -> None:
     async def scenario(desk: Desk) -> None:
-        slow = asyncio.create_task(desk.solve(Posted(fakes.SLOW, BLACK)))
+        slow = asyncio.create_task(desk.solve(Posted(fakes.SLOW, black())))
         await asyncio.sleep(0)
         assert desk.balance() == 0
         with pytest.raises(InsufficientBalance):
@@ -169,7 +171,7 @@ def test_money_is_held_while_a_solver_works(run: Run) -> None:
 def test_a_caller_that_hangs_up_before_the_answer_pays_nothing(run: Run) -> None:
     async def scenario(desk: Desk) -> None:
         gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        slow = asyncio.create_task(desk.solve(Posted(fakes.SLOW, BLACK), gone=gone))
+        slow = asyncio.create_task(desk.solve(Posted(fakes.SLOW, black()), gone=gone))
         await asyncio.sleep(0)
         gone.set_result(None)
         with pytest.raises(ClientGone):
@@ -254,7 +256,7 @@ def test_one_request_for_a_name_goes_through_at_a_time(run: Run) -> None:
 
         async def enter() -> None:
             nonlocal inside
-            async with desk.engine.once(named(desk)) as stored:
+            async with desk.engine.repeats.once(named(desk)) as stored:
                 assert stored is None
                 inside += 1
                 assert inside == 1
@@ -270,15 +272,15 @@ def test_a_stored_answer_is_given_to_the_next_and_logged(run: Run) -> None:
     async def scenario(desk: Desk) -> None:
         never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         call = named(desk)
-        async with desk.engine.once(call):
+        async with desk.engine.repeats.once(call):
             posted = Posted(fakes.ECHO, WHITE)
             await desk.engine.solve(call, posted, gone=never, code=200, render=render)
-        async with desk.engine.once(named(desk)) as stored:
+        async with desk.engine.repeats.once(named(desk)) as stored:
             assert stored
             assert (stored.status, stored.reply) == (200, f"{call.log_id} 990000".encode())
         assert [log.outcome for log in desk.logs()] == ["replayed", "ok"]
         with pytest.raises(IdempotencyMismatch):
-            async with desk.engine.once(named(desk, b"another")):
+            async with desk.engine.repeats.once(named(desk, b"another")):
                 pass
 
     run(scenario)
@@ -287,8 +289,8 @@ def test_a_stored_answer_is_given_to_the_next_and_logged(run: Run) -> None:
 def test_a_call_without_a_name_is_never_held_back(run: Run) -> None:
     async def scenario(desk: Desk) -> None:
         async with (
-            desk.engine.once(desk.begin()) as first,
-            desk.engine.once(desk.begin()) as second,
+            desk.engine.repeats.once(desk.begin()) as first,
+            desk.engine.repeats.once(desk.begin()) as second,
         ):
             assert (first, second) == (None, None)
 

@@ -8,13 +8,14 @@ import pytest
 
 import fakes
 import hostile
-from loupette.breaker import FAULTS
+from loupette.breaker import DEADLY, FAULTS
 from loupette.errors import SolverCrashed, SolverTimeout
 from loupette.frames import Task
 from loupette.pool import WorkerPool
-from pools import WHITE, ask, echo, run, until
+from pools import ask, echo, run, until
 
 BLACK = fakes.draw_png(colour="black")
+MANY = [fakes.draw_png(width, colour="black") for width in range(40, 70)]
 
 
 async def ask_badly(pool: WorkerPool, task: Task, deadline_s: float) -> None:
@@ -23,41 +24,70 @@ async def ask_badly(pool: WorkerPool, task: Task, deadline_s: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "deadline_s"),
-    [
-        (Task(fakes.SLOW, BLACK), 0.1),
-        (Task(hostile.BATCHES, WHITE, options={"do": "segfault"}), 60),
-    ],
+    ("type_id", "do", "deadline_s"),
+    [(fakes.SLOW, "", 0.1), (hostile.BATCHES, "segfault", 60)],
     ids=["hangs", "segfaults"],
 )
 def test_a_type_that_keeps_ending_workers_is_refused_at_once_until_its_trial(
-    caplog: pytest.LogCaptureFixture, task: Task, deadline_s: float
+    caplog: pytest.LogCaptureFixture, type_id: int, do: str, deadline_s: float
 ) -> None:
     async def scenario(pool: WorkerPool) -> None:
-        while task.type_id not in pool.failures:
-            assert pool.restarts.total() < FAULTS
+        tasks = (Task(type_id, image, options={"do": do}) for image in MANY)
+        while type_id not in pool.failures:
+            assert pool.restarts.total() < DEADLY * FAULTS
             await echo(pool)  # until a worker is free
-            await ask_badly(pool, task, deadline_s)
+            await ask_badly(pool, next(tasks), deadline_s)
         started_s = time.monotonic()
         with pytest.raises(SolverCrashed, match="is out of order"):
-            await pool.solve(task, deadline_s=deadline_s)
+            await pool.solve(next(tasks), deadline_s=deadline_s)
         assert time.monotonic() - started_s < 0.05  # it waited for nothing
         assert (await echo(pool))[0] == "40x20"
         await until(lambda: not pool.failures)
-        assert (await ask(pool, task.type_id)).result in ("slow", "x")  # on its sample it is well
+        assert (await ask(pool, type_id)).result in ("slow", "x")  # on its sample it is well
 
-    run(scenario, fakes.ECHO, task.type_id, size=2)
-    assert f"type {task.type_id} is back" in caplog.text
+    run(scenario, fakes.ECHO, type_id, size=2)
+    assert f"type {type_id} is back" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("type_id", "deadline_s", "ended"), [(fakes.SLOW, 0.1, "deadline"), (fakes.DIES, 60, "died")]
+)
+def test_one_picture_sent_again_and_again_takes_a_type_from_nobody(
+    type_id: int, deadline_s: float, ended: str
+) -> None:
+    async def scenario(pool: WorkerPool) -> None:
+        for number in range(2 * FAULTS):
+            await echo(pool)  # until a worker is free
+            task = Task(type_id, BLACK, options={"width": 1 + number % 9})
+            await ask_badly(pool, task, deadline_s)
+        assert pool.restarts[ended] == DEADLY
+        with pytest.raises(SolverCrashed, match="on this image a moment ago"):
+            await pool.solve(Task(type_id, BLACK), deadline_s=deadline_s)
+        assert (await ask(pool, type_id)).result in ("slow", "alive")
+        assert pool.failures == {}
+
+    run(scenario, fakes.ECHO, type_id)
+
+
+def test_one_picture_sent_often_at_once_ends_few_workers_more() -> None:
+    async def scenario(pool: WorkerPool) -> None:
+        await pool.wait_ready()
+        await asyncio.gather(*(ask_badly(pool, Task(fakes.DIES, BLACK), 60) for _ in range(30)))
+        assert pool.restarts["died"] <= DEADLY + 1  # two workers may be at it at once
+        assert pool.failures == {}
+        assert (await ask(pool, fakes.DIES)).result == "alive"
+
+    run(scenario, fakes.DIES, size=2)
 
 
 def test_those_that_wait_are_refused_with_the_type_and_the_others_are_served() -> None:
     async def scenario(pool: WorkerPool) -> None:
         await pool.wait_ready()
         deadly = [
-            asyncio.create_task(ask_badly(pool, Task(fakes.DIES, BLACK), 60)) for _ in range(30)
+            asyncio.create_task(ask_badly(pool, Task(fakes.DIES, image), 60)) for image in MANY
         ]
         await asyncio.gather(*deadly)
-        assert pool.restarts["died"] <= FAULTS
+        assert pool.restarts["died"] <= DEADLY * FAULTS
         assert (await echo(pool))[0] == "40x20"
 
     run(scenario, fakes.ECHO, fakes.DIES)

@@ -23,10 +23,9 @@ from loupette.errors import (
 from loupette.frames import Task
 from loupette.pool import WorkerPool
 from loupette.processes import Processes, WorkerProcess
-from pools import PATIENCE_S, PROCESSES, WHITE, children, echo, run
+from pools import PATIENCE_S, PROCESSES, WHITE, black, children, echo, run
 from serving import wait_until_gone
 
-BLACK = fakes.draw_png(colour="black")
 TYPES = (
     *(fakes.ECHO, fakes.SLOW, fakes.DIES, fakes.REFUSES, fakes.RAISES, fakes.WRONG),
     *(hostile.GARBLES, hostile.ODD_KEYS),
@@ -148,12 +147,12 @@ def test_a_task_that_waited_for_a_type_found_broken_ends_no_other_worker() -> No
 @pytest.mark.parametrize(
     ("task", "kind"),
     [
-        (Task(fakes.REFUSES, BLACK), Unsolvable),
-        (Task(fakes.RAISES, BLACK), SolverCrashed),
-        (Task(fakes.WRONG, BLACK), SolverCrashed),
-        (Task(fakes.DIES, BLACK), SolverCrashed),
-        (Task(hostile.GARBLES, BLACK), SolverCrashed),
-        (Task(hostile.ODD_KEYS, BLACK), SolverCrashed),
+        (Task(fakes.REFUSES, black()), Unsolvable),
+        (Task(fakes.RAISES, black()), SolverCrashed),
+        (Task(fakes.WRONG, black()), SolverCrashed),
+        (Task(fakes.DIES, black()), SolverCrashed),
+        (Task(hostile.GARBLES, black()), SolverCrashed),
+        (Task(hostile.ODD_KEYS, black()), SolverCrashed),
         (Task(fakes.ECHO, b"no image"), NotAnImage),
         (Task(fakes.ECHO, WHITE[:50]), BrokenImage),
     ],
@@ -174,7 +173,7 @@ def test_a_task_fails_with_its_own_error_and_the_pool_goes_on(
 def test_a_refusal_comes_through_whole(shared: Run) -> None:
     async def scenario(pool: WorkerPool) -> Unsolvable:
         with pytest.raises(Unsolvable) as caught:
-            await pool.solve(Task(fakes.REFUSES, BLACK), deadline_s=PATIENCE_S)
+            await pool.solve(Task(fakes.REFUSES, black()), deadline_s=PATIENCE_S)
         return caught.value
 
     refusal = shared(scenario)
@@ -184,7 +183,7 @@ def test_a_refusal_comes_through_whole(shared: Run) -> None:
 def test_a_crash_does_not_tell_the_caller_what_the_plugin_said(shared: Run) -> None:
     async def scenario(pool: WorkerPool) -> str:
         with pytest.raises(SolverCrashed) as caught:
-            await pool.solve(Task(fakes.RAISES, BLACK), deadline_s=PATIENCE_S)
+            await pool.solve(Task(fakes.RAISES, black()), deadline_s=PATIENCE_S)
         return caught.value.message
 
     assert "own mistake" not in shared(scenario)
@@ -194,7 +193,7 @@ def test_the_deadline_kills_the_worker_and_a_new_one_comes(shared: Run) -> None:
     async def scenario(pool: WorkerPool) -> tuple[int, int]:
         _, old = await echo(pool)
         with pytest.raises(SolverTimeout, match=r"within 0\.3 s"):
-            await pool.solve(Task(fakes.SLOW, BLACK), deadline_s=0.3)
+            await pool.solve(Task(fakes.SLOW, black()), deadline_s=0.3)
         _, new = await echo(pool)
         assert await asyncio.to_thread(wait_until_gone, old)
         return old, new
@@ -207,7 +206,7 @@ def test_a_restart_is_counted_by_its_reason(shared: Run) -> None:
     async def scenario(pool: WorkerPool) -> list[Counter[str]]:
         counts = [pool.restarts.copy()]
         with pytest.raises(SolverTimeout):
-            await pool.solve(Task(fakes.SLOW, BLACK), deadline_s=0.3)
+            await pool.solve(Task(fakes.SLOW, black()), deadline_s=0.3)
         _, pid = await echo(pool)
         counts.append(pool.restarts.copy())
         os.kill(pid, signal.SIGKILL)
@@ -238,7 +237,7 @@ def test_a_process_that_cannot_be_started_is_counted(monkeypatch: pytest.MonkeyP
 
 def test_tasks_without_a_free_worker_are_counted_while_they_wait(shared: Run) -> None:
     async def scenario(pool: WorkerPool) -> tuple[int, int]:
-        slow = asyncio.create_task(pool.solve(Task(fakes.SLOW, BLACK), deadline_s=1))
+        slow = asyncio.create_task(pool.solve(Task(fakes.SLOW, black()), deadline_s=1))
         while pool._idle:
             await asyncio.sleep(0)
         waiting = [asyncio.create_task(echo(pool)) for _ in range(3)]
@@ -316,7 +315,7 @@ def test_a_caller_that_goes_away_leaves_no_reply_for_the_next_one(shared: Run) -
 def test_a_task_that_gets_no_worker_in_time_is_told_to_come_again(shared: Run) -> None:
     async def scenario(pool: WorkerPool) -> float:
         await pool.wait_ready()
-        slow = asyncio.create_task(pool.solve(Task(fakes.SLOW, BLACK), deadline_s=2))
+        slow = asyncio.create_task(pool.solve(Task(fakes.SLOW, black()), deadline_s=2))
         await asyncio.sleep(0)  # let it take the only worker
         with pytest.raises(Overloaded) as caught:
             await pool.solve(Task(fakes.ECHO, WHITE), deadline_s=0.1)
@@ -330,7 +329,7 @@ def test_a_task_that_gets_no_worker_in_time_is_told_to_come_again(shared: Run) -
 def test_workers_work_at_the_same_time() -> None:
     async def scenario(pool: WorkerPool) -> str:
         await pool.wait_ready()
-        slow = asyncio.create_task(pool.solve(Task(fakes.SLOW, BLACK), deadline_s=PATIENCE_S))
+        slow = asyncio.create_task(pool.solve(Task(fakes.SLOW, black()), deadline_s=PATIENCE_S))
         await asyncio.sleep(0)
         answer = (await echo(pool))[0]
         assert not slow.done()
@@ -345,7 +344,7 @@ def test_close_leaves_no_child_process() -> None:
 
     async def scenario(pool: WorkerPool) -> set[int]:
         await pool.wait_ready()
-        busy = asyncio.create_task(pool.solve(Task(fakes.SLOW, BLACK), deadline_s=1))
+        busy = asyncio.create_task(pool.solve(Task(fakes.SLOW, black()), deadline_s=1))
         await asyncio.sleep(0)
         started = children() - before
         busy.cancel()

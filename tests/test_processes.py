@@ -71,3 +71,19 @@ def test_a_process_that_has_ended_has_no_memory() -> None:
         return worker.resident_bytes()
 
     assert asyncio.run(scenario()) == 0
+
+
+def test_a_worker_gives_the_memory_of_large_pictures_back() -> None:
+    async def scenario() -> int:
+        worker = await start_worker(fakes.ECHO)
+        try:
+            small = worker.resident_bytes()
+            for side in (600, 1200, 1800, 2400, 40):
+                picture = fakes.draw_png(side, side)
+                async for reply in worker.ask([Task(fakes.ECHO, picture)]):
+                    assert f"{side}x{side}" in repr(reply)
+            return worker.resident_bytes() - small
+        finally:
+            await worker.end()
+
+    assert asyncio.run(scenario()) < 12 * 2**20  # the largest picture alone has 22

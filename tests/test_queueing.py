@@ -120,10 +120,11 @@ def test_who_was_taken_does_not_expire() -> None:
     run(scenario)
 
 
-def test_those_of_one_type_are_refused_and_the_others_stay() -> None:
+def test_those_for_which_there_is_an_error_are_refused_and_the_others_stay() -> None:
     async def scenario(queue: Queue) -> None:
         broken, other = put(queue, ONE), put(queue, ALSO)
-        queue.refuse(lambda: SolverCrashed("it is broken"), ONE)
+        error = SolverCrashed("it is broken")
+        queue.refuse(lambda task: error if task.type_id == ONE else None)
         assert isinstance(await broken.ending, SolverCrashed)
         assert queue.take(LOADED) == [other]
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from loupette.sources import find_sources, import_plugin, list_files
+import fakes
+from loupette.manager import load_plugins
+from loupette.sources import find_sources, import_plugin, list_files, module_of
 
 pytestmark = pytest.mark.usefixtures("forget_modules")
 
@@ -46,3 +48,30 @@ def test_a_file_that_failed_is_not_taken_for_imported(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_gone_has_no_files(tmp_path: Path) -> None:
     assert list_files(tmp_path / "none") == ()
+
+
+@pytest.mark.parametrize("named", ["hooks", "hooks:offer", "hooks : offer.or_", "hooks:offer [x]"])
+def test_whatever_an_entry_point_may_name_is_a_plugin(
+    named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "hooks.py").write_text(
+        "from loupette.plugin import hookimpl\n"
+        "import fakes\n"
+        "class Offer:\n"
+        "    @hookimpl\n"
+        "    def loupette_solvers(self):\n"
+        "        return fakes.loupette_solvers()\n"
+        "offer = Offer()\n"
+        "offer.or_ = offer\n"
+        "loupette_solvers = fakes.loupette_solvers\n"
+    )
+    found = load_plugins([named])
+    assert found.failures == ()
+    assert len(found.loaded[-1].specs) == len(fakes.loupette_solvers())
+    assert module_of(named) == "hooks"
+
+
+def test_what_no_entry_point_may_name_says_so() -> None:
+    with pytest.raises(ImportError, match="'dots!' names no module"):
+        import_plugin("dots!")

@@ -88,11 +88,12 @@ def test_a_thread_past_its_deadline_is_left_and_another_takes_its_place() -> Non
 def test_a_type_with_too_many_threads_that_hang_is_out_until_they_end() -> None:
     async def scenario(pool: WorkerPool) -> None:
         for number in range(MOST_ABANDONED):
+            image = fakes.draw_png(1 + number, colour="black")  # one alone would be refused
             for _ in range(9):  # so many answers that its share of faults takes it out never
                 await ask(pool, hostile.HANGS)
             assert (number, pool.failures) == (number, {})
             with pytest.raises(SolverTimeout):
-                await pool.solve(Task(hostile.HANGS, BLACK), deadline_s=0.1)
+                await pool.solve(Task(hostile.HANGS, image), deadline_s=0.1)
         assert pool.failures == {hostile.HANGS: f"{MOST_ABANDONED} of its threads hang"}
         assert (await echo(pool))[0] == "40x20"
         hostile.HOLD.set()

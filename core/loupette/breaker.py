@@ -1,17 +1,34 @@
-"""A circuit breaker by type: out after it has ended workers again and again, back by a trial."""
+"""A circuit breaker by type: out after images have ended its workers, back by a trial."""
 
 import asyncio
 import logging
 import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 _log = logging.getLogger(__name__)
 
 WINDOW = 10
 FAULTS = 5
-"""Out of the last ten askings of a type, those that ended their worker and so take the type out.
-Half, so that one caller with a deadly image takes no type from the others who use it."""
+"""Different images among the last ten askings of a type that ended their worker: with so many it
+goes out. Different ones, so that a picture sent again and again takes it from nobody; half of them,
+so that a caller with many such does not take it from others who use it as much."""
+DEADLY = 2
+"""Workers that one image may end within the window, with no answer between; then it is refused for
+the rest of it."""
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """An asking that ended its worker."""
+
+    at_s: float
+    type_id: int
+    image: bytes | None
+
+    def is_of(self, type_id: int, image: bytes) -> bool:
+        return (self.type_id, self.image) == (type_id, image)
 
 
 class Breaker:
@@ -19,7 +36,7 @@ class Breaker:
 
     Args:
         trial: lets a type read its own sample apart from the others; gives what failed, if it did.
-        window_s: what lies longer back does not count.
+        window_s: what lies longer back does not count, of types and of images.
         first_pause_s: before the first trial.
         longest_pause_s: the pause doubles with each trial that fails, and with each time that the
             type goes out again, up to this.
@@ -43,26 +60,53 @@ class Breaker:
         self._first_pause_s = first_pause_s
         self._longest_pause_s = longest_pause_s
         self._well_s = well_s
-        self._faults: defaultdict[int, deque[float | None]] = defaultdict(
+        self._askings: defaultdict[int, deque[_Fault | None]] = defaultdict(
             lambda: deque(maxlen=WINDOW)
         )
+        self._faults: list[_Fault] = []  # of all types within the window
         self._pauses: dict[int, float] = {}
         self._let_in: dict[int, float] = {}
         self._trials: dict[int, asyncio.Task[None]] = {}
         self.failures: dict[int, str] = {}
 
-    def praise(self, type_id: int) -> None:
-        """Note that an asking was replied to."""
-        self._faults[type_id].append(None)
+    def praise(self, type_id: int, hash_image: Callable[[], bytes]) -> None:
+        """Note that an asking was replied to, and its image is not to blame for what was before."""
+        self._askings[type_id].append(None)
+        if self._has_faults():  # as hardly ever; else nobody needs the hash
+            image = hash_image()
+            self._faults = [one for one in self._faults if not one.is_of(type_id, image)]
 
-    def blame(self, type_id: int, reason: str) -> None:
-        """Note that an asking ended its worker; that may take the type out."""
-        now_s = time.monotonic()
-        faults = self._faults[type_id]
-        faults.append(now_s)
-        recent = [at for at in faults if at is not None and now_s - at < self._window_s]
-        if len(recent) >= FAULTS:
-            self.take_out(type_id, f"{len(recent)} of its last {WINDOW} challenges: {reason}")
+    def blame(self, type_id: int, reason: str, *, image: bytes | None = None) -> None:
+        """Note that an asking ended its worker; that may take the type out.
+
+        Args:
+            type_id: which was asked.
+            reason: what happened.
+            image: the hash of what it was asked; None if it cannot be told, as in a batch, which is
+                unlike any other.
+        """
+        fault = _Fault(time.monotonic(), type_id, image)
+        self._faults.append(fault)
+        askings = self._askings[type_id]
+        askings.append(fault)
+        recent = [one for one in askings if one and self._is_recent(one)]
+        count = len({one.image or one.at_s for one in recent})
+        if count >= FAULTS:
+            self.take_out(type_id, f"{count} of its last {WINDOW} challenges: {reason}")
+
+    def is_deadly(self, type_id: int, hash_image: Callable[[], bytes]) -> bool:
+        """Whether an image has ended so many workers of a type that it is to end no other."""
+        if not self._has_faults():
+            return False
+        image = hash_image()
+        return sum(one.is_of(type_id, image) for one in self._faults) >= DEADLY
+
+    def _has_faults(self) -> bool:
+        self._faults = [*filter(self._is_recent, self._faults)]
+        return bool(self._faults)
+
+    def _is_recent(self, fault: _Fault) -> bool:
+        return time.monotonic() - fault.at_s < self._window_s
 
     def take_out(self, type_id: int, reason: str) -> None:
         """Declare a type out of order, until a trial lets it back in."""
@@ -89,6 +133,6 @@ class Breaker:
             await asyncio.sleep(pause_s)
             reason = await self._trial(type_id)
         _log.warning("type %s is back: it reads its own sample", type_id)
-        self._faults[type_id].clear()
+        self._askings[type_id].clear()
         self._let_in[type_id] = time.monotonic()
         del self._trials[type_id], self.failures[type_id]

@@ -123,12 +123,9 @@ def decode_picture(data: bytes, *, limits: ImageLimits = LIMITS) -> Picture:
             f"the image has {len(data)} bytes, at most {limits.max_bytes} are taken"
         )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=[format_]) as image:
-                _check_size(image, limits)
-                return Picture(np.stack(_read_frames(image, limits)), format_)
+        with Image.open(io.BytesIO(data), formats=[format_]) as image:
+            _check_size(image, limits)
+            return Picture(np.stack(_read_frames(image, limits)), format_)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(f"the image may have {limits.max_pixels} pixels") from error
     except UnidentifiedImageError as error:
@@ -138,6 +135,16 @@ def decode_picture(data: bytes, *, limits: ImageLimits = LIMITS) -> Picture:
     # Pillow's parsers raise anything on hostile bytes (struct.error, too); it all means the same.
     except Exception as error:
         raise BrokenImage(f"the {format_} data is truncated or damaged: {error}") from error
+
+
+def heed_warnings() -> None:
+    """Make of Pillow's warnings errors where they tell of a bomb, and nothing where of oddities.
+
+    Once for a process, by whoever is going to decode: the filters are the process's own, and to
+    change them for each picture would let threads see each other's, and leave some behind.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 
 def sniff(data: bytes) -> str:

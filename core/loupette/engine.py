@@ -3,29 +3,22 @@
 import asyncio
 import hashlib
 import logging
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any
 
-from loupette.errors import (
-    ClientGone,
-    IdempotencyMismatch,
-    LoupetteError,
-    Unsolvable,
-    UnsupportedOption,
-)
+from loupette.calls import Call, Outcome, Posted, Render, unix_ms
+from loupette.errors import ClientGone, LoupetteError, Unsolvable, UnsupportedOption
 from loupette.executor import Executor
 from loupette.frames import Read, Task
 from loupette.options import check_options, hold_to_options
 from loupette.plugin import Answer, Json
 from loupette.registry import Catalogue, ServedType
+from loupette.repeats import Repeats, to_store
 from loupette.settings import Images
 from loupette.store import idempotency, keys, logs
 from loupette.store.audit import Audit, audit
 from loupette.store.database import Database, connect_read_only
-from loupette.store.idempotency import IdempotentReply, StoredReply
 from loupette.store.images import ImageFolder
 from loupette.store.keys import KeyRecord
 from loupette.store.ledger import Hold, Ledger
@@ -35,68 +28,6 @@ from loupette.store.reports import Reported, report
 _DAY_MS = 86_400_000
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request of a known key, from its first byte on.
-
-    Attributes:
-        key: whose.
-        log_id: its number in the log.
-        started_s: monotonic clock at its arrival.
-        idempotency: the caller's Idempotency-Key and the SHA-256 of the body, if it sent one.
-        image_hash: SHA-256 of its image, where that is kept.
-    """
-
-    key: KeyRecord
-    log_id: int
-    started_s: float
-    idempotency: tuple[str, bytes] | None = None
-    image_hash: bytes | None = None
-
-    def elapsed_ms(self) -> int:
-        """Milliseconds since the request arrived."""
-        return round((time.monotonic() - self.started_s) * 1000)
-
-
-@dataclass(frozen=True)
-class Posted:
-    """What the caller asks for; base64 is off, the images are not yet decoded."""
-
-    type_id: int
-    image: bytes
-    image2: bytes | None = None
-    options: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a call ended, ready to be told and already in the log.
-
-    Attributes:
-        log_id: its number in the log.
-        balance_micros: of the account, after it.
-        response_ms: since the request arrived.
-        type_name: the Chinese name of the type; empty when it never got that far.
-        cost_micros: what was charged; 0 on every failure.
-        answer: what was read, with plugin and confidence in its detail.
-        error: why nothing was read.
-        ended_s: Unix time; here, so that the reply and the one stored for a repeat are equal.
-    """
-
-    log_id: int
-    balance_micros: int
-    response_ms: int
-    type_name: str = ""
-    cost_micros: int = 0
-    answer: Answer | None = None
-    error: LoupetteError | None = None
-    ended_s: int = field(default_factory=lambda: int(time.time()))
-
-
-Render: TypeAlias = Callable[[Outcome], bytes]
-"""Makes the body of the reply to an outcome, to be stored for an Idempotency-Key."""
 
 
 class Engine:
@@ -124,7 +55,7 @@ class Engine:
         self.pool = pool
         self._ledger = Ledger(database)
         self._counter = LogCounter(database)
-        self._running: dict[tuple[int, str], asyncio.Event] = {}
+        self.repeats = Repeats(database)
         self._images = images
         self._images_max_bytes = images_max_bytes
         self._image_folder = ImageFolder(database.path)
@@ -140,35 +71,7 @@ class Engine:
 
     def begin(self, key: KeyRecord, started_s: float) -> Call:
         """Number a request of a known key."""
-        return Call(key, self._counter.next_log_id(_now_ms()), started_s)
-
-    @asynccontextmanager
-    async def once(self, call: Call) -> AsyncIterator[StoredReply | None]:
-        """Let one request for an Idempotency-Key through at a time; give its reply if there is one.
-
-        Raises:
-            IdempotencyMismatch: the key was used for another request.
-        """
-        if call.idempotency is None:
-            yield None
-            return
-        name, digest = call.idempotency
-        slot = (call.key.account_id, name)
-        while slot in self._running:
-            await self._running[slot].wait()
-        stored = idempotency.find(self.database.reader, *slot)
-        if stored is not None:
-            if stored.body_hash != digest:
-                raise IdempotencyMismatch("this Idempotency-Key came before, with another request")
-            await self._record_replay(call, stored)
-            yield stored
-            return
-        done = self._running[slot] = asyncio.Event()
-        try:
-            yield None
-        finally:
-            del self._running[slot]
-            done.set()
+        return Call(key, self._counter.next_log_id(unix_ms()), started_s)
 
     async def keep_images(self, call: Call, posted: Posted) -> Call:
         """Keep of a call's images what the operator wants; no failure of that ends the call."""
@@ -246,7 +149,7 @@ class Engine:
             return render(replace(outcome, balance_micros=balance_micros))
 
         entry = _entry(call, outcome, code=code, type_id=served.spec.type_id)
-        settled = self._ledger.settle(hold, entry, _to_store(call, code, reply))
+        settled = self._ledger.settle(hold, entry, to_store(call, code, reply))
         balance_micros = (await asyncio.wrap_future(settled)).balance_micros
         return replace(outcome, balance_micros=balance_micros)
 
@@ -274,7 +177,7 @@ class Engine:
             return render(replace(outcome, balance_micros=balance_micros))
 
         # Only what the solver made of the image is final; a retry after anything else may succeed.
-        stored = _to_store(call, code, reply) if isinstance(error, Unsolvable) else None
+        stored = to_store(call, code, reply) if isinstance(error, Unsolvable) else None
         entry = _entry(call, outcome, code=code, type_id=type_id)
         balance_micros = await asyncio.wrap_future(record(self.database, entry, stored))
         return replace(outcome, balance_micros=balance_micros)
@@ -297,7 +200,7 @@ class Engine:
             true_answer,
             refund=policy.refund and verdict == "wrong",
             within_ms=round(policy.within_hours * 3_600_000),
-            now_ms=_now_ms(),
+            now_ms=unix_ms(),
         )
         return await asyncio.wrap_future(done)
 
@@ -313,7 +216,7 @@ class Engine:
 
     async def purge(self) -> None:
         """Forget the replies stored for repeats after a day, and images after their days."""
-        now_ms = _now_ms()
+        now_ms = unix_ms()
         await asyncio.to_thread(idempotency.purge, self.database, now_ms=now_ms)
         kept_ms = self._images.kept_days * _DAY_MS
         await asyncio.to_thread(self._image_folder.purge, now_ms - kept_ms)
@@ -330,20 +233,6 @@ class Engine:
                 await asyncio.wait([checking], timeout=0.05)
             checking.exception()  # of an interrupted one nobody else asks
             connection.close()
-
-    async def _record_replay(self, call: Call, stored: StoredReply) -> None:
-        entry = LogEntry(
-            id=call.log_id,
-            account_id=call.key.account_id,
-            key_id=call.key.id,
-            created_ms=_now_ms(),
-            type_id=None,
-            code=stored.status,
-            outcome="replayed",
-            response_ms=call.elapsed_ms(),
-            detail={"of": format_log_id(stored.log_id)},
-        )
-        await asyncio.wrap_future(record(self.database, entry))
 
 
 async def _unless_gone(reading: Coroutine[None, None, Read], gone: asyncio.Future[None]) -> Read:
@@ -381,7 +270,7 @@ def _entry(call: Call, outcome: Outcome, *, code: int, type_id: int | None) -> L
         id=call.log_id,
         account_id=call.key.account_id,
         key_id=call.key.id,
-        created_ms=_now_ms(),
+        created_ms=unix_ms(),
         type_id=type_id,
         code=code,
         outcome=error.reason if error else "ok",
@@ -392,14 +281,3 @@ def _entry(call: Call, outcome: Outcome, *, code: int, type_id: int | None) -> L
         detail=answer.detail if answer else (error.detail if error else None),
         image_hash=call.image_hash,
     )
-
-
-def _to_store(call: Call, code: int, make_reply: Callable[[int], bytes]) -> IdempotentReply | None:
-    if call.idempotency is None:
-        return None
-    name, digest = call.idempotency
-    return IdempotentReply(name, digest, code, make_reply)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

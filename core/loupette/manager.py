@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from types import ModuleType
 
 import pluggy
 
@@ -18,7 +17,7 @@ from loupette.options import MIN_CONFIDENCE
 from loupette.plugin import TEXT_OPTIONS, Option, SolverSpec
 from loupette.plugin.hookspecs import PROJECT, LoupetteHooks
 from loupette.plugin.types import LARGEST_TYPE_ID
-from loupette.sources import Source, find_sources, is_file
+from loupette.sources import Source, find_sources, import_plugin, is_file
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +96,7 @@ def _failure(source: Source, error: BaseException) -> PluginFailure:
 
 def _load(host: pluggy.PluginManager, source: Source) -> tuple[SolverSpec, ...]:
     with _traced(f"{source.name} is imported from {source.module}"):
-        module = source.load()
+        module = import_plugin(source.module)
     host.register(module, name=source.module)
     try:
         _check_hooks(host)
@@ -133,7 +132,7 @@ def _check_hooks(host: pluggy.PluginManager) -> None:
         ) from error
 
 
-def _call_hook(host: pluggy.PluginManager, module: ModuleType) -> Iterator[SolverSpec]:
+def _call_hook(host: pluggy.PluginManager, module: object) -> Iterator[SolverSpec]:
     """The specs of one plugin; whatever else the hook gives is an error."""
     for implementation in host.hook.loupette_solvers.get_hookimpls():
         if implementation.plugin is module:

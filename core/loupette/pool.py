@@ -5,20 +5,12 @@ import logging
 from collections import Counter, deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from loupette.breaker import Breaker
-from loupette.errors import (
-    BadImage,
-    Overloaded,
-    SolverCrashed,
-    SolverTimeout,
-    Unsolvable,
-    by_reason,
-)
-from loupette.frames import BadInput, Crashed, Read, Ready, Refused, Task
+from loupette.errors import LoupetteError, Overloaded, SolverCrashed, SolverTimeout
+from loupette.frames import Read, Ready, Task
 from loupette.isolation import Isolation, NotReady, Worker, WorkerDied, wait_ready
-from loupette.queueing import Ending, Queue, Waiting
+from loupette.queueing import Queue, Waiting, interpret
 from loupette.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -133,7 +125,7 @@ class WorkerPool:
     async def close(self) -> None:
         """End all workers; what still waits or runs fails."""
         self._closing = True
-        self._queue.refuse(_stopping)
+        self._queue.refuse(self._obstacle)
         for task in self._keepers:
             task.cancel()
         await asyncio.gather(*self._keepers, *self._calls, return_exceptions=True)
@@ -153,34 +145,41 @@ class WorkerPool:
         Args:
             task: type, images and options.
             deadline_s: for waiting until a worker begins with it, and again for the worker's
-                answer. A batch has that of one task.
+                answer. A batch has that of one task, as its replies come together; of tasks that
+                are answered one by one each has its own, from the reply to the one before.
 
         Raises:
             Unsolvable: the solver cannot tell.
             BadImage: the image cannot be decoded.
             SolverTimeout: the deadline passed; the worker was killed.
-            SolverCrashed: it raised, two workers died of it, or the type is out of order.
+            SolverCrashed: it raised, two workers ended of it, or the type is out of order.
             Overloaded: no worker became free in time.
         """
         # The second time alone: whichever of a batch ended the worker harms no other again.
         for alone in (False, True):
-            self._check(task.type_id)
+            if error := self._obstacle(task):
+                raise error
             waiting = Waiting(task, deadline_s, alone)
             self._queue.put(waiting, wait_s=deadline_s + (RESTART_S if alone else 0))
             try:
                 self._dispatch()
-                return _interpret(await waiting.ending, task.type_id)
+                return interpret(await waiting.ending, task.type_id)
             except WorkerDied:
                 continue
             finally:
                 self._queue.discard(waiting)  # of a caller that goes away
         raise SolverCrashed(f"the solver of type {task.type_id} died twice on this image")
 
-    def _check(self, type_id: int) -> None:
+    def _obstacle(self, task: Task) -> LoupetteError | None:
+        """Why no worker is to be asked this."""
+        type_id = task.type_id
         if self._closing:
-            raise _stopping()
+            return Overloaded("the server is stopping", retry_after_s=1.0)
         if type_id in self.failures:
-            raise _out_of_order(type_id)
+            return SolverCrashed(f"the solver of type {type_id} is out of order")
+        if self._breaker.is_deadly(type_id, task.image_hash):
+            return SolverCrashed(f"the solver of type {type_id} ended on this image a moment ago")
+        return None
 
     def _dispatch(self) -> None:
         """Give what waits to the workers that are free."""
@@ -201,19 +200,22 @@ class WorkerPool:
         try:
             async with asyncio.timeout(deadline_s) as limit:
                 async for reply in member.worker.ask([waiting.task for waiting in batch]):
-                    unanswered.popleft().end(reply)
-                    self._breaker.praise(type_id)
+                    answered = unanswered.popleft()
+                    answered.end(reply)
+                    self._breaker.praise(type_id, answered.task.image_hash)
                     if unanswered:
                         unanswered[0].begin()
                         limit.reschedule(clock.time() + deadline_s)
         except TimeoutError:
             member.restart = "deadline"
             reason = f"type {type_id} gave no answer within {deadline_s:g} s"
-            self._blame(member, type_id, reason)
-            if len(batch) == 1 or not self._queue.takes_batches(type_id):  # of a batch all hung
-                unanswered.popleft().end(SolverTimeout(reason))
+            suspect = self._find_suspect(batch, unanswered)
+            self._blame(member, type_id, reason, suspect)
+            if suspect:
+                suspect.end(SolverTimeout(reason))
         except WorkerDied:
-            self._blame(member, type_id, "the worker ended")
+            suspect = self._find_suspect(batch, unanswered)
+            self._blame(member, type_id, "the worker ended", suspect)
         except BaseException:
             member.worker.kill()  # whatever happened, it can no longer be trusted
             raise
@@ -229,16 +231,20 @@ class WorkerPool:
             self._idle.append(member)
             self._dispatch()
 
-    def _blame(self, member: _Member, type_id: int, reason: str) -> None:
+    def _find_suspect(
+        self, batch: Sequence[Waiting], unanswered: Sequence[Waiting]
+    ) -> Waiting | None:
+        """The one that the worker was at; of several at once it may be any."""
+        at_once = len(batch) > 1 and self._queue.takes_batches(batch[0].task.type_id)
+        return None if at_once else unanswered[0]
+
+    def _blame(self, member: _Member, type_id: int, reason: str, suspect: Waiting | None) -> None:
         member.worker.kill()
-        self._breaker.blame(type_id, reason)
+        image = suspect.task.image_hash() if suspect else None
+        self._breaker.blame(type_id, reason, image=image)
         if obstacle := self._isolation.obstacle(type_id):
             self._breaker.take_out(type_id, obstacle)
-        self._refuse_broken()
-
-    def _refuse_broken(self) -> None:
-        for type_id in self.failures:
-            self._queue.refuse(partial(_out_of_order, type_id), type_id)
+        self._queue.refuse(self._obstacle)
 
     async def _keep(self, place: int) -> None:
         """Keep one worker alive for as long as the pool lives."""
@@ -332,16 +338,16 @@ class WorkerPool:
             return _longer(pause_s)
         if failure.type_id in self.proven:  # a type that once loaded is hardly to blame: killed?
             self._breaker.blame(failure.type_id, failure.reason)
-            self._refuse_broken()
+            self._queue.refuse(self._obstacle)
             return _longer(pause_s)
         self._breaker.take_out(failure.type_id, failure.reason)
-        self._refuse_broken()
+        self._queue.refuse(self._obstacle)
         return 0.0
 
     def _note_ready(self, worker: Worker, type_ids: Sequence[int], ready: Ready) -> _Member:
         for type_id, reason in ready.failures.items():
             self._breaker.take_out(type_id, reason)
-        self._refuse_broken()
+        self._queue.refuse(self._obstacle)
         loaded = frozenset(type_ids) - ready.failures.keys()
         self.proven |= loaded
         self._ready.set()
@@ -366,31 +372,5 @@ class WorkerPool:
         return ready.failures.get(type_id)
 
 
-def _stopping() -> Overloaded:
-    return Overloaded("the server is stopping", retry_after_s=1.0)
-
-
-def _out_of_order(type_id: int) -> SolverCrashed:
-    return SolverCrashed(f"the solver of type {type_id} is out of order")
-
-
 def _longer(pause_s: float) -> float:
     return min(LONGEST_PAUSE_S, max(0.1, pause_s * 2))
-
-
-_BAD_IMAGES = by_reason(BadImage)
-
-
-def _interpret(ending: Ending, type_id: int) -> Read:
-    match ending:
-        case Read():
-            return ending
-        case Exception():
-            raise ending
-        case Refused():
-            raise Unsolvable(ending.reason, ending.message, detail=ending.detail)
-        case BadInput():
-            raise _BAD_IMAGES[ending.reason](ending.message)
-        case Crashed():
-            # The reason is the operator's business; it may name files and is in the log already.
-            raise SolverCrashed(f"the solver of type {type_id} failed on this image")

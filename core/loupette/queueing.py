@@ -6,8 +6,15 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeAlias
 
-from loupette.errors import LoupetteError, Overloaded
-from loupette.frames import Reply, Task
+from loupette.errors import (
+    BadImage,
+    LoupetteError,
+    Overloaded,
+    SolverCrashed,
+    Unsolvable,
+    by_reason,
+)
+from loupette.frames import BadInput, Crashed, Read, Refused, Reply, Task
 from loupette.isolation import WorkerDied
 
 MAX_BATCH = 16
@@ -105,12 +112,12 @@ class Queue:
         self._waiting.pop(waiting, None)
         waiting.begin()
 
-    def refuse(self, make_error: Callable[[], LoupetteError], type_id: int | None = None) -> None:
-        """End the waiting of all, or of all of one type, with an error."""
+    def refuse(self, find_error: Callable[[Task], LoupetteError | None]) -> None:
+        """End the waiting of all for which there is an error."""
         for one in [*self._waiting]:
-            if type_id in (None, one.task.type_id):
+            if error := find_error(one.task):
                 self.discard(one)
-                one.end(make_error())
+                one.end(error)
 
     def _expire(self, waiting: Waiting) -> None:
         self.discard(waiting)
@@ -119,3 +126,22 @@ class Queue:
 
 def _joins(first: Waiting) -> Callable[[Waiting], bool]:
     return lambda other: other.task.type_id == first.task.type_id and not other.alone
+
+
+_BAD_IMAGES = by_reason(BadImage)
+
+
+def interpret(ending: Ending, type_id: int) -> Read:
+    """What was read; whatever else it ended with is raised."""
+    match ending:
+        case Read():
+            return ending
+        case Exception():
+            raise ending
+        case Refused():
+            raise Unsolvable(ending.reason, ending.message, detail=ending.detail)
+        case BadInput():
+            raise _BAD_IMAGES[ending.reason](ending.message)
+        case Crashed():
+            # The reason is the operator's business; it may name files and is in the log already.
+            raise SolverCrashed(f"the solver of type {type_id} failed on this image")

@@ -8,7 +8,7 @@ from typing import cast
 
 import msgspec
 
-from loupette.decoding import decode_picture
+from loupette.decoding import decode_picture, heed_warnings
 from loupette.errors import BadImage, SolverCrashed, Unsolvable
 from loupette.frames import (
     LENGTH,
@@ -40,6 +40,7 @@ class Solvers:
     def __init__(self, plugins: Iterable[Plugin]) -> None:
         self._specs = {spec.type_id: spec for plugin in plugins for spec in plugin.specs}
         self._loaded: dict[int, Solver] = {}
+        heed_warnings()
 
     def load(self, type_ids: Iterable[int]) -> Iterator[Start]:
         """Load types, and say so; each is announced first, as it may end or hang the worker."""

@@ -1,6 +1,5 @@
 """Where plugins are: entry points, modules named by hand, single files of a folder."""
 
-import importlib
 import importlib.util
 import sys
 from collections.abc import Iterable
@@ -9,6 +8,7 @@ from importlib.machinery import SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import Any
 
 from loupette.plugin.hookspecs import PROJECT
 
@@ -20,21 +20,12 @@ class Source:
     Attributes:
         name: its distribution, its module where it was named by hand, or its file.
         version: of the distribution; empty where there is none.
-        module: what is imported: a module, or the path of a file.
-        entry_point: where it is installed.
+        module: what is imported: a module, ``module:object``, or the path of a file.
     """
 
     name: str
     version: str
     module: str
-    entry_point: EntryPoint | None = None
-
-    def load(self) -> ModuleType:
-        """Import it."""
-        if self.entry_point is None:
-            return import_plugin(self.module)
-        loaded: ModuleType = self.entry_point.load()
-        return loaded
 
 
 def find_sources(extra_modules: Iterable[str] = ()) -> list[Source]:
@@ -45,7 +36,6 @@ def find_sources(extra_modules: Iterable[str] = ()) -> list[Source]:
             name=point.dist.name if point.dist else point.name,
             version=point.dist.version if point.dist else "",
             module=point.value,
-            entry_point=point,
         )
         for point in found
     ]
@@ -65,9 +55,25 @@ def list_files(folder: Path) -> tuple[str, ...]:
     return tuple(map(str, sorted(files)))
 
 
-def import_plugin(module: str) -> ModuleType:
-    """Import a module by its name, or a file by its path."""
-    return _import_file(Path(module)) if is_file(module) else importlib.import_module(module)
+def import_plugin(module: str) -> Any:  # Any: a module, or whatever object an entry point names
+    """Import what an entry point may name, a module or an object in it, or a file by its path."""
+    return _import_file(Path(module)) if is_file(module) else _entry_point(module).load()
+
+
+def module_of(module: str) -> str:
+    """The module itself of what an entry point may name; a file is its own.
+
+    Raises:
+        ImportError: no entry point may name this.
+    """
+    return module if is_file(module) else _entry_point(module).module
+
+
+def _entry_point(value: str) -> EntryPoint:
+    """So that what is taken is what importlib.metadata takes."""
+    if not EntryPoint.pattern.match(value):
+        raise ImportError(f"{value!r} names no module, and no object in one")
+    return EntryPoint(name="", value=value, group=PROJECT)
 
 
 class _Uncached(SourceFileLoader):

@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias, get_args
 import msgspec
 
 from loupette import __version__
+from loupette.sources import module_of
 
 Tier: TypeAlias = Literal["bronze", "silver", "gold"]
 TIERS: tuple[Tier, ...] = get_args(Tier)
@@ -42,7 +43,7 @@ class Record(msgspec.Struct, frozen=True):
 def find_folder(module: str) -> Path | None:
     """The folder of a package that can be imported; none of a single file."""
     try:
-        spec = importlib.util.find_spec(module.partition(":")[0])
+        spec = importlib.util.find_spec(module_of(module))
     except (ImportError, ValueError):
         return None
     places = spec.submodule_search_locations if spec else None

@@ -1,13 +1,20 @@
 """The client of the load bench against servers of a few lines; its times, above all."""
 
 import asyncio
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
+import msgspec
+import pytest
 
-from client import Load, Order, Outcome  # a script, not a package
+from serving import find_port
+
+BENCH = Path(__file__).parents[2] / "bench"
+sys.path.insert(0, str(BENCH))
+
+from client import Load, Order, Outcome, carry_out  # noqa: E402  # a script, not a package
 
 STALL_S = 0.3
 Serve = Callable[[int], Awaitable[int]]
@@ -104,3 +111,20 @@ def test_what_is_on_its_way_at_the_end_is_waited_for() -> None:
     outcome = load(serve, connections=5, seconds=0.1)
     assert outcome.statuses == {200: 5}
     assert outcome.seconds > 0.38
+
+
+def test_a_client_that_fails_is_an_error_and_not_half_an_outcome() -> None:
+    order = Order(port=find_port(), requests=[b"GET / HTTP/1.1\r\n\r\n"], connections=1, seconds=0)
+    with pytest.raises(subprocess.CalledProcessError):
+        carry_out(order)  # nobody listens there
+
+
+def test_a_client_whose_bench_was_ended_says_so_and_sends_nothing() -> None:
+    """Of an order larger than a pipe, half arrives where the bench is killed while it sends."""
+    order = Order(port=find_port(), requests=[b"x" * 100_000], connections=1, seconds=0)
+    half = msgspec.json.encode(order)[:70_000]
+    done = subprocess.run(
+        [sys.executable, BENCH / "client.py"], input=half, capture_output=True, timeout=30
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.splitlines() == [b"the order is not complete: Input data was truncated"]

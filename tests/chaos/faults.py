@@ -5,6 +5,7 @@ of the blow or, of faults that last, their end. They play under load, and what t
 from the round's own random numbers.
 """
 
+import base64
 import os
 import random
 import resource
@@ -125,14 +126,20 @@ def _misbehave(type_id: int, *reasons: str) -> Fault:
     """A few requests at once that a plugin cannot cope with, and what they must be told."""
 
     def fault(arena: Arena, rng: random.Random, load: Load) -> float:
-        count = rng.randint(1, 3)
-        with ThreadPoolExecutor(count) as threads:
-            replies = list(threads.map(lambda _: arena.ask(type_id, BLACK), range(count)))
+        pictures = [_draw_black(rng) for _ in range(rng.randint(1, 3))]
+        with ThreadPoolExecutor(len(pictures)) as threads:
+            replies = list(threads.map(lambda picture: arena.ask(type_id, picture), pictures))
         told = {_outcome(reply) for reply in replies}
         assert told <= {*reasons}, f"{told} was told instead of {reasons}"
         return time.monotonic()
 
     return fault
+
+
+def _draw_black(rng: random.Random) -> str:
+    """A picture that was hardly sent before: one that ended two workers is refused."""
+    image = fakes.draw_png(rng.randint(1, 1000), rng.randint(1, 100), "black")
+    return base64.b64encode(image).decode()
 
 
 def _outcome(reply: Reply) -> str:

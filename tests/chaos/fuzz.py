@@ -12,7 +12,7 @@ from pathlib import Path
 
 import fakes
 from chaos.bodies import Bodies
-from chaos.memory import FLAT, database_mib, growth, resident_mib, workers_mib
+from chaos.memory import FLAT, growth, resident_mib, workers_mib
 from chaos.wire import Wire
 from loupette.settings import Settings
 from loupette.store.database import Database
@@ -32,7 +32,6 @@ class Report:
         statuses: replies by status; 0 for a connection that ended without one.
         faults: what must not be: 5xx, no reply in time, a reply that is not as documented.
         server_mib: memory of the server's process, again and again.
-        database_mib: size of its database.
         workers_mib: of its workers together.
         seconds: how long it took.
     """
@@ -40,27 +39,21 @@ class Report:
     statuses: Counter[int] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
     server_mib: list[float] = field(default_factory=list)
-    database_mib: list[float] = field(default_factory=list)
     workers_mib: list[float] = field(default_factory=list)
     seconds: float = 0.0
 
-    def sample(self, server: Server, database: Path) -> None:
+    def sample(self, server: Server) -> None:
         """Look at the memory once more."""
         self.server_mib.append(resident_mib(server.process.pid))
-        self.database_mib.append(database_mib(database))
         self.workers_mib.append(workers_mib(server))
 
     @property
     def growth(self) -> dict[str, float]:
         """Of the memory, once warm."""
-        pairs = zip(self.server_mib, self.database_mib, strict=True)
-        return {
-            "server, less its database": growth([mib - pages for mib, pages in pairs]),
-            "workers": growth(self.workers_mib),
-        }
+        return {"server": growth(self.server_mib), "workers": growth(self.workers_mib)}
 
 
-async def fuzz(server: Server, key: str, database: Path, *, bodies: int, seed: int) -> Report:
+async def fuzz(server: Server, key: str, *, bodies: int, seed: int) -> Report:
     """Send so many requests over a few connections."""
     report = Report()
     source = Bodies(key, seed=seed)
@@ -71,7 +64,7 @@ async def fuzz(server: Server, key: str, database: Path, *, bodies: int, seed: i
         wire = Wire(server.port)
         for number in left:
             if number % max(1, bodies // SAMPLES) == 0:
-                report.sample(server, database)
+                report.sample(server)
             await send_one(wire, source.next(), report)
         await wire.close()
 
@@ -132,21 +125,12 @@ def main() -> None:
             serve(settings, messages=messages) as server,
         ):
             server.wait_until_ready()
-            done = asyncio.run(
-                fuzz(
-                    server,
-                    key,
-                    settings.database,
-                    bodies=arguments.bodies,
-                    seed=arguments.seed,
-                )
-            )
+            done = asyncio.run(fuzz(server, key, bodies=arguments.bodies, seed=arguments.seed))
     print(f"{arguments.bodies} bodies in {done.seconds:.0f} s, seed {arguments.seed}")
     print("replies by status:", dict(sorted(done.statuses.items())))
     for name, grown in done.growth.items():
         print(f"memory of the {name}: {grown:+.1%} from the second quarter to the last")
     print("server MiB:", *(f"{mib:.0f}" for mib in done.server_mib))
-    print("database MiB:", *(f"{mib:.0f}" for mib in done.database_mib))
     print("workers MiB:", *(f"{mib:.0f}" for mib in done.workers_mib))
     for fault in done.faults[:20]:
         print(fault)

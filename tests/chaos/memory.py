@@ -4,7 +4,6 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from loupette.store.database import wal_of
 from serving import Server
 
 FLAT = 0.10
@@ -24,15 +23,6 @@ def resident_mib(pid: int) -> float:
 def workers_mib(server: Server) -> float:
     """Of all workers together."""
     return sum(resident_mib(pid) for pid in server.workers())
-
-
-def database_mib(path: Path) -> float:
-    """The size of a database and its WAL.
-
-    SQLite keeps the pages that it wrote last in memory of the process's own, up to 64 MiB: as a
-    database grows up to there, the server does, and nothing leaks.
-    """
-    return sum(file.stat().st_size for file in (path, wal_of(path)) if file.exists()) / 2**20
 
 
 def growth(samples: Sequence[float]) -> float:

@@ -21,7 +21,7 @@ from urllib.request import urlopen
 
 from chaos.curves import draw_curves
 from chaos.fuzz import rich_key
-from chaos.memory import FLAT, database_mib, growth, resident_mib, workers_mib
+from chaos.memory import FLAT, growth, resident_mib, workers_mib
 from chaos.wire import Wire, request
 from loupette.settings import Settings
 from loupette.store.database import Database
@@ -42,7 +42,6 @@ class Sample:
     p50_ms: float
     p99_ms: float
     server_mib: float
-    database_mib: float
     workers_mib: float
     open_holds: int
 
@@ -61,7 +60,7 @@ class Run:
         self.statuses[status] += 1
         self._latencies_ms.append(ms)
 
-    def sample(self, server: Server, database: Path, seconds: float) -> None:
+    def sample(self, server: Server, seconds: float) -> None:
         """Look at the server, and begin to collect anew."""
         taken, self._latencies_ms = sorted(self._latencies_ms) or [0.0], []
         self.samples.append(
@@ -71,7 +70,6 @@ class Run:
                 round(statistics.median(taken), 1),
                 round(taken[int(len(taken) * 0.99)], 1),
                 round(resident_mib(server.process.pid), 1),
-                round(database_mib(database), 1),
                 round(workers_mib(server), 1),
                 int(server.metric("loupette_open_holds")),
             )
@@ -82,9 +80,9 @@ class Run:
         found = [f"{n} replies {status}" for status, n in self.statuses.items() if status >= 500]
         if self.unanswered:
             found.append(f"{self.unanswered} requests without a reply")
-        server = growth([sample.server_mib - sample.database_mib for sample in self.samples])
+        server = growth([sample.server_mib for sample in self.samples])
         workers = growth([sample.workers_mib for sample in self.samples])
-        for name, grown in {"server, less its database": server, "workers": workers}.items():
+        for name, grown in {"server": server, "workers": workers}.items():
             if grown > FLAT:
                 found.append(f"memory of the {name}: {grown:+.1%} from the second quarter on")
         return found
@@ -130,7 +128,6 @@ class Mix:
 
 async def soak(
     server: Server,
-    database: Path,
     mix: Mix,
     *,
     seconds: float,
@@ -159,7 +156,7 @@ async def soak(
             callers.create_task(call())
         while (passed_s := time.monotonic() - begun_s) < seconds:
             await asyncio.sleep(min(every_s, seconds - passed_s))
-            await asyncio.to_thread(run.sample, server, database, time.monotonic() - begun_s)
+            await asyncio.to_thread(run.sample, server, time.monotonic() - begun_s)
             if print_:
                 print(*asdict(run.samples[-1]).values(), sep="\t", flush=True)
     return run
@@ -210,7 +207,6 @@ def main() -> None:
             run = asyncio.run(
                 soak(
                     server,
-                    settings.database,
                     mix,
                     seconds=seconds,
                     rate=arguments.rate,

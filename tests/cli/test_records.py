@@ -196,6 +196,22 @@ def test_restore_says_what_it_did(charged: Path, loupette: Run, as_json: Json) -
     assert as_json("ledger", "verify")["balance"] == 0.999
 
 
+def test_restore_leaves_kept_images_to_the_restored_database(
+    charged: Path, loupette: Run, as_json: Json
+) -> None:
+    """Else nobody would delete them in time, and those in the backup would have lost theirs."""
+    folder = ImageFolder(charged)
+    folder.keep(197001010000000002, [b"one"], max_bytes=100)
+    assert loupette("backup", "copy.db").exit_code == 0
+    folder.keep(197001010000000003, [b"later"], max_bytes=100)
+    assert f"kept images stay in {folder.path}" in loupette("restore", "copy.db").output
+    (shown,) = as_json("logs", "show", "LOG19700101000002")["images"]
+    assert Path(shown).read_bytes() == b"one"
+    for file in folder.path.glob("*/*"):
+        os.utime(file, (0, 0))
+    assert "2 images" in loupette("logs", "purge", "--older-than", "9", "--images").output
+
+
 def test_restore_refuses_a_backup_that_was_tampered_with(
     charged: Path, loupette: Run, as_json: Json
 ) -> None:

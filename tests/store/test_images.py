@@ -89,7 +89,7 @@ def test_purge_deletes_what_is_older_and_makes_room(folder: ImageFolder) -> None
     assert folder.purge(5 * DAY_MS) == 0
     assert folder.purge(5 * DAY_MS + 1) == 2
     assert (folder.find(FIRST), len(folder.find(FIRST + 10**10))) == ([], 1)
-    assert not (folder._path / "20241101").exists()
+    assert not (folder.path / "20241101").exists()
     assert folder.keep(FIRST + 1, [b"12345"], max_bytes=10)
 
 

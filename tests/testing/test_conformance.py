@@ -204,6 +204,16 @@ def test_framework_that_is_imported_to_list_types_is_not_met(
         RUN["import"](spoilt)
 
 
+def test_hooks_of_an_object_are_listed_without_a_framework(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    source = "class Offer:\n    def loupette_solvers(self): return []\noffer = Offer()\n"
+    with packaged(tmp_path, source) as good:
+        named = replace(good.plugin, module="loupette_spoilt:offer")
+        assert RUN["import"](replace(good, plugin=named))
+
+
 def test_processes_that_fail_beside_each_other_are_not_met() -> None:
     with pytest.raises(NotMet, match="no loaded plugin reads type 60400"):
         RUN["processes"](subject())

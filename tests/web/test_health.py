@@ -14,6 +14,7 @@ import hostile
 from conftest import issue_key
 from loupette.settings import Settings
 from loupette.web.app import create_app
+from pools import WHITE, black
 
 PLUGINS = ("fakes", "hostile")
 
@@ -84,9 +85,8 @@ def test_a_type_taken_out_later_is_told_refused_free_and_no_reason_to_be_unready
     settings = make_settings(tmp_path, registry(fakes.ECHO, fakes.DIES))
     key = issue_key(settings.database)
 
-    def post(type_id: int, colour: str) -> Any:
-        image = base64.b64encode(fakes.draw_png(colour=colour)).decode()
-        body = {"image": image, "type": type_id}
+    def post(type_id: int, image: bytes) -> Any:
+        body = {"image": base64.b64encode(image).decode(), "type": type_id}
         return client.post("/api/v1/captcha.php", headers={"X-API-Key": key}, json=body).json()
 
     with TestClient(create_app(settings)) as client:
@@ -95,11 +95,11 @@ def test_a_type_taken_out_later_is_told_refused_free_and_no_reason_to_be_unready
             str(fakes.DIES)
         ].startswith("5 of its last"):
             assert failures[str(fakes.DIES)] == "ready"
-            refused = post(fakes.DIES, "black")
+            refused = post(fakes.DIES, black())
             assert (refused["code"], refused["data"]["cost"]) == (500, 0)
         assert client.get("/readyz").status_code == 200
-        assert "out of order" in post(fakes.DIES, "white")["error"]["message"]
-        assert post(fakes.ECHO, "white")["data"]["result"] == "40x20"
+        assert "out of order" in post(fakes.DIES, WHITE)["error"]["message"]
+        assert post(fakes.ECHO, WHITE)["data"]["result"] == "40x20"
 
 
 def test_a_plugin_that_does_not_load_leaves_the_others_served(

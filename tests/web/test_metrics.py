@@ -23,6 +23,7 @@ from loupette.settings import Settings
 from loupette.store.audit import Audit
 from loupette.store.database import Database
 from loupette.web.app import check_ledger, create_app
+from pools import black
 
 Post = Callable[..., httpx2.Response]
 NewKey = Callable[..., str]
@@ -75,7 +76,7 @@ def test_it_is_prometheus_text(client: TestClient) -> None:
         (fakes.ECHO, b"no image", "not_an_image"),
         (fakes.REFUSES, BLACK, "unsolvable"),
         (fakes.RAISES, BLACK, "solver_crashed"),
-        (fakes.SLOW, BLACK, "solver_timeout"),
+        (fakes.SLOW, black(), "solver_timeout"),
     ],
     ids=["ok", "bad-image", "refused", "crashed", "late"],
 )
@@ -157,7 +158,7 @@ def test_latency_is_measured_by_type(client: TestClient, post: Post) -> None:
 def test_a_worker_killed_at_the_deadline_is_counted(client: TestClient, post: Post) -> None:
     restarts = ("loupette_worker_restarts_total", "deadline")
     before = scrape(client)[restarts]
-    post(fakes.SLOW, image=BLACK)
+    post(fakes.SLOW, image=black())
     assert post().status_code == 200  # by then the pool has seen the end, or uses the other one
     after = wait_for(client, lambda now: now[restarts] > before)
     assert after[restarts] == before + 1
@@ -185,7 +186,7 @@ def test_requests_in_progress_are_in_flight_and_hold_their_price(
 ) -> None:
     key = new_key()
     with ThreadPoolExecutor(1) as threads:
-        slow = threads.submit(post, fakes.SLOW, image=BLACK, key=key)
+        slow = threads.submit(post, fakes.SLOW, image=black(), key=key)
         during = wait_for(client, lambda now: now[("loupette_open_holds",)] > 0)
         slow.result()
     after = scrape(client)

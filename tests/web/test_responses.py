@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 import fakes
 from loupette import errors
-from loupette.engine import Outcome
+from loupette.calls import Outcome
 from loupette.errors import LoupetteError, Overloaded, RateLimited, Unsolvable
 from loupette.plugin import Answer
 from loupette.web.responses import (

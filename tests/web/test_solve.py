@@ -22,6 +22,7 @@ from loupette.store.keys import account_id_of, disable_account, disable_key, fin
 from loupette.store.ledger import topup, verify
 from loupette.store.logs import query
 from loupette.web.app import create_app
+from pools import black
 
 URL = "/api/v1/captcha.php"
 Post = Callable[..., httpx2.Response]
@@ -400,7 +401,7 @@ def test_no_answer_costs_nothing_and_is_logged(
 ) -> None:  # fmt: skip
     post()  # answered by a worker that is free next, whatever the test before did to the others
     key = new_key()
-    reply = post(type_id, key=key, image=BLACK)
+    reply = post(type_id, key=key, image=black())
     assert parse(reply)["msg"] == msg
     assert_free(reply, client, key, code=code, reason=reason)
     assert_adds_up(settings)
@@ -658,10 +659,10 @@ def test_a_lack_of_money_is_not_final(new_key: NewKey, post: Post, settings: Set
 @pytest.mark.parametrize("type_id", [fakes.RAISES, fakes.SLOW])
 def test_a_crash_or_timeout_is_not_final(new_key: NewKey, post: Post, type_id: int) -> None:
     key = new_key()
-    replies = []
+    replies, image = [], black()
     for _ in range(2):
         post()  # so that a worker is free
-        replies.append(repeat(post, key, "again", type_id=type_id, image=BLACK))
+        replies.append(repeat(post, key, "again", type_id=type_id, image=image))
     assert [reply.status_code for reply in replies] == [500, 500]
     assert "Idempotent-Replayed" not in replies[1].headers
 

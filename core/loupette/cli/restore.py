@@ -8,6 +8,7 @@ import click
 from loupette.money import to_yuan
 from loupette.settings import Settings
 from loupette.store import restore as store
+from loupette.store.images import ImageFolder
 
 
 @click.command()
@@ -17,7 +18,8 @@ def restore(settings: Settings, source: Path) -> None:
     """Put a copy of BACKUP in the database's place; the server must not run.
 
     Refused are files that are damaged, of a newer version, or whose ledger does not add up. The
-    old database is kept beside the new one, under a name with the time in UTC.
+    old database is kept beside the new one, under a name with the time in UTC; kept images stay
+    where they are, and are deleted when their days are over.
 
     \b
     loupette restore /var/backups/loupette-2026-11-28.db
@@ -30,3 +32,5 @@ def restore(settings: Settings, source: Path) -> None:
     )
     if done.kept:
         click.echo(f"the database before it is kept as {done.kept}")
+    if (images := ImageFolder(settings.database).path).exists():
+        click.echo(f"kept images stay in {images} until their days are over")

@@ -17,13 +17,15 @@ from loupette.store.writer import Writer
 Result = TypeVar("Result")
 
 # FULL: a charge that was answered must survive a power cut; group commit pays for it (writer.py).
+# cache_size: a few MiB, as each connection fills its own and never gives it back; ids are in the
+# order of time, so that few pages are hot, and mmap reads the others without a copy.
 # recursive_triggers: without it INSERT OR REPLACE would slip past the append-only triggers.
 _PRAGMAS = """
 PRAGMA busy_timeout = 10000;
 PRAGMA synchronous = FULL;
 PRAGMA foreign_keys = ON;
 PRAGMA recursive_triggers = ON;
-PRAGMA cache_size = -65536;
+PRAGMA cache_size = -4096;
 PRAGMA mmap_size = 268435456;
 PRAGMA temp_store = MEMORY;
 """

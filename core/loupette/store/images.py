@@ -21,11 +21,14 @@ class ImageFolder:
 
     Args:
         db_path: the database; the folder is beside it. Folders and files are for their owner only.
+
+    Attributes:
+        path: the folder, which is made when it is needed.
     """
 
     def __init__(self, db_path: Path) -> None:
         place = db_path.resolve()
-        self._path = place.with_name(place.name + ".images")
+        self.path = place.with_name(place.name + ".images")
         self._lock = threading.Lock()
         self._size: int | None = None  # unknown until something is kept
 
@@ -52,13 +55,13 @@ class ImageFolder:
             leftover.unlink(missing_ok=True)
         name = format_log_id(log_id)
         for number, image in enumerate(images, start=1):
-            self._write(self._path / name[_DAY] / f"{name}-{number}", image)
+            self._write(self.path / name[_DAY] / f"{name}-{number}", image)
         return True
 
     def _write(self, path: Path, image: bytes) -> None:
         while True:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._path.chmod(0o700)  # mkdir gives its mode to the last folder alone
+            self.path.chmod(0o700)  # mkdir gives its mode to the last folder alone
             with suppress(FileNotFoundError):  # a purge took the folder, which was still empty
                 with open(path, "wb", opener=_open_private) as file:
                     file.write(image)
@@ -67,7 +70,7 @@ class ImageFolder:
     def find(self, log_id: int) -> list[Path]:
         """The files of one request, in the order of its images; none where none were kept."""
         name = format_log_id(log_id)
-        return sorted((self._path / name[_DAY]).glob(f"{name}-*"))
+        return sorted((self.path / name[_DAY]).glob(f"{name}-*"))
 
     def of(self, log: LogRecord) -> list[Path]:
         """The files of a request in the log; none that are of another with the same number.
@@ -89,7 +92,7 @@ class ImageFolder:
                 if file.stat().st_mtime * 1000 < before_ms:
                     file.unlink()
                     deleted += 1
-        for day in self._path.glob("*/"):
+        for day in self.path.glob("*/"):
             with suppress(OSError):  # not empty
                 day.rmdir()
         with self._lock:
@@ -97,7 +100,7 @@ class ImageFolder:
         return deleted
 
     def _files(self) -> Iterator[Path]:
-        return self._path.glob("*/*")
+        return self.path.glob("*/*")
 
 
 def _open_private(path: str, flags: int) -> int:

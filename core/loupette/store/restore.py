@@ -35,6 +35,10 @@ def restore(source: Path, db_path: Path, *, now: datetime) -> Restored:
     included, the place has the whole old database or the whole new one; only of one that cannot be
     read at all the WAL goes first, and is kept beside the old database's new name.
 
+    Kept images stay where they are: those of requests that the backup knows are found as before,
+    and the server deletes all of them in time, which it would not do beside the old one. One of a
+    request that the backup does not know is shown for no other (`ImageFolder.of`).
+
     Args:
         source: the backup; it stays as it is.
         db_path: where to put it; its folder must exist.

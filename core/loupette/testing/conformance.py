@@ -74,7 +74,7 @@ def check_import(subject: Subject) -> str:
     """Listing types loads no framework: every command and every worker does it."""
     script = (
         "import sys; from loupette.sources import import_plugin\n"
-        f"import_plugin({subject.plugin.module!r}.partition(':')[0]).loupette_solvers()\n"
+        f"import_plugin({subject.plugin.module!r}).loupette_solvers()\n"
         f"print(*[name for name in {HEAVY!r} if name in sys.modules])"
     )
     done = subprocess.run(

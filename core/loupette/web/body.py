@@ -11,8 +11,8 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
+from loupette.calls import Posted
 from loupette.decoding import decode_base64
-from loupette.engine import Posted
 from loupette.errors import (
     BadField,
     BodyTooLarge,

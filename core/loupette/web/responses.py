@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 from starlette.responses import Response
 
-from loupette.engine import Outcome
+from loupette.calls import Outcome
 from loupette.errors import (
     BadImage,
     BadRequest,

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive
 
-from loupette.engine import Call, Outcome, Posted
+from loupette.calls import Call, Outcome, Posted
 from loupette.errors import BadField, InternalError, LoupetteError, RateLimited
 from loupette.messages import REQUESTS
 from loupette.store.keys import KeyRecord
@@ -120,7 +120,7 @@ async def _answer(
     posted = posted_in(fields)
     if (idempotency := _idempotency(request, posted)) is not None:
         call = progress.call = replace(call, idempotency=idempotency)
-    async with service.engine.once(call) as stored:
+    async with service.engine.repeats.once(call) as stored:
         if stored is not None:
             progress.end("replayed", code=stored.status)
             return _respond(service, progress, (stored.status, stored.reply), _REPLAYED)

@@ -5,6 +5,7 @@ import sys
 from starlette.responses import Response
 
 from loupette.manager import Plugin
+from loupette.sources import module_of
 from loupette.web.console.visits import Visit, number, see
 
 
@@ -41,5 +42,5 @@ async def change(visit: Visit) -> Response:
 
 def _place(plugin: Plugin) -> str:
     """The file it was loaded from."""
-    module = sys.modules.get(plugin.module.partition(":")[0])
+    module = sys.modules.get(module_of(plugin.module))
     return str(getattr(module, "__file__", None) or plugin.module)

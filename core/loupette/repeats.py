@@ -1,0 +1,70 @@
+"""Requests with an Idempotency-Key: each is answered once, however often it comes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from loupette.calls import Call, unix_ms
+from loupette.errors import IdempotencyMismatch
+from loupette.store import idempotency
+from loupette.store.database import Database
+from loupette.store.idempotency import IdempotentReply, StoredReply
+from loupette.store.logs import LogEntry, format_log_id, record
+
+
+class Repeats:
+    """Knows which named requests are being answered; used on the event loop's thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._running: dict[tuple[int, str], asyncio.Event] = {}
+
+    @asynccontextmanager
+    async def once(self, call: Call) -> AsyncIterator[StoredReply | None]:
+        """Let one request for an Idempotency-Key through at a time; give its reply if there is one.
+
+        Raises:
+            IdempotencyMismatch: the key was used for another request.
+        """
+        if call.idempotency is None:
+            yield None
+            return
+        name, digest = call.idempotency
+        slot = (call.key.account_id, name)
+        while slot in self._running:
+            await self._running[slot].wait()
+        stored = idempotency.find(self._database.reader, *slot)
+        if stored is not None:
+            if stored.body_hash != digest:
+                raise IdempotencyMismatch("this Idempotency-Key came before, with another request")
+            await self._record_replay(call, stored)
+            yield stored
+            return
+        done = self._running[slot] = asyncio.Event()
+        try:
+            yield None
+        finally:
+            del self._running[slot]
+            done.set()
+
+    async def _record_replay(self, call: Call, stored: StoredReply) -> None:
+        entry = LogEntry(
+            id=call.log_id,
+            account_id=call.key.account_id,
+            key_id=call.key.id,
+            created_ms=unix_ms(),
+            type_id=None,
+            code=stored.status,
+            outcome="replayed",
+            response_ms=call.elapsed_ms(),
+            detail={"of": format_log_id(stored.log_id)},
+        )
+        await asyncio.wrap_future(record(self._database, entry))
+
+
+def to_store(call: Call, code: int, make_reply: Callable[[int], bytes]) -> IdempotentReply | None:
+    """What to write with the outcome of a call, if it may be repeated."""
+    if call.idempotency is None:
+        return None
+    name, digest = call.idempotency
+    return IdempotentReply(name, digest, code, make_reply)
