@@ -8,7 +8,7 @@ import pytest
 
 from loupette_slider.detector import Box, Candidate
 from loupette_slider.edges import BINS, Edges
-from loupette_slider.likeness import compare
+from loupette_slider.likeness import compare, seek
 from loupette_slider.ranking import Ranking
 
 PIECE = Candidate(Box(10, 40, 44, 40), 0.9)
@@ -83,3 +83,28 @@ def test_boxes_over_the_border_are_compared_all_the_same(scene: np.ndarray) -> N
     gap = Candidate(Box(290, 100, 44, 40), 0.6).seen(edges_at(200.0))
     piece = replace(PIECE, box=Box(-6, -4, 44, 40))
     assert compare(scene, Ranking((gap,), piece)).gaps
+
+
+@pytest.mark.parametrize(("x", "y"), [(200, 40), (120, 42), (90, 38)])
+def test_the_outline_of_a_piece_is_found_again_in_its_row(x: int, y: int) -> None:
+    rgb = np.full((120, 300, 3), 128, np.uint8)
+    draw(rgb, 10, 40, tab=True, shade=210)
+    draw(rgb, x, y, tab=True, shade=122)  # far too faint for the detector
+    sought = seek(rgb, PIECE.box)
+    assert sought is not None
+    assert sought.rounded() == [x, y, 44, 40]
+
+
+def test_what_is_nowhere_or_twice_in_the_row_is_not_found(scene: np.ndarray) -> None:
+    alone = np.full((120, 300, 3), 128, np.uint8)
+    draw(alone, 10, 40, tab=True, shade=210)
+    draw(alone, 200, 75, tab=True, shade=70)  # not in the row
+    twice = alone.copy()
+    for x in (100, 180):
+        draw(twice, x, 40, tab=True, shade=70)
+    for rgb in (alone, twice):
+        assert seek(rgb, PIECE.box) is None
+
+
+def test_beside_a_piece_at_the_border_there_is_no_room(scene: np.ndarray) -> None:
+    assert seek(scene, replace(PIECE, box=Box(220, 40, 44, 40)).box) is None

@@ -233,3 +233,15 @@ def test_solver_gives_the_same_answer_twice(
             return refusal.reason
 
     assert [read(scene) for scene in scenes[:8]] == [read(scene) for scene in scenes[:8]]
+
+
+def test_a_gap_that_no_detector_saw_is_found_by_the_outline_of_a_drawn_piece() -> None:
+    pixels = np.full((160, 320, 3), 128, np.uint8)
+    pixels[60:100, 10:50], pixels[60:100, 180:220] = 210, 122
+    pixels[72:84, 50:58], pixels[72:84, 220:228] = 210, 122
+    elsewhere = Candidate(Box(120, 100, 30, 30), 0.8)
+    piece = Candidate(Box(10, 60, 48, 40), 0.4)
+    answer = seen(elsewhere, pieces=(piece,)).solve(Challenge(picture(pixels)))
+    assert (answer.result, answer.detail["piece"]) == ("180", [10, 60, 48, 40])
+    plain = np.where(pixels == 122, 128, pixels).astype(np.uint8)
+    assert seen(elsewhere, pieces=(piece,)).solve(Challenge(picture(plain))).result == "120"

@@ -19,11 +19,9 @@ from scenes import Scene, draw_scene
 
 from loupette_slider.confidence import Calibration, matched_features, single_features
 from loupette_slider.detector import Box, Candidate, Detector
-from loupette_slider.likeness import compare
 from loupette_slider.matching import cut_piece
-from loupette_slider.ranking import rank
 from loupette_slider.refiner import Refiner, TwoLooks
-from loupette_slider.solver import lead_of, settle, weigh_places
+from loupette_slider.solver import find_gaps, lead_of, settle, weigh_places
 
 SEED = 5_000_001
 RIGHT_PX = 3
@@ -56,8 +54,7 @@ def draw_scenes(photos: list[npt.NDArray[np.uint8]], count: int) -> Iterator[Sce
 
 def judge_single(finder: TwoLooks, scene: Scene) -> Case:
     """Answer from the image alone."""
-    found = finder.sharpen(scene.image, finder.detect(scene.image))
-    ranking = compare(scene.image, rank(found, scene.image.shape[1]))
+    ranking = find_gaps(finder, scene.image)
     best = ranking.gaps[0].score if ranking.gaps else 0.0
     second = ranking.gaps[1].score if len(ranking.gaps) > 1 else 0.0
     x = ranking.gaps[0].box.x if ranking.gaps else -99.0

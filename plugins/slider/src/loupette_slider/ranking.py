@@ -24,11 +24,18 @@ class Ranking:
 
     Attributes:
         gaps: with scores that already weigh in the piece's row and size, and boxes of its size.
-        piece: the piece drawn at the left; None when none is seen.
+        piece: the piece drawn at the left; None when none is believed.
+        likeliest: what is likeliest to be a piece, believed or not; None when nothing is.
     """
 
     gaps: tuple[Candidate, ...]
     piece: Candidate | None
+    likeliest: Candidate | None = None
+
+    @property
+    def likeliest_score(self) -> float:
+        """Of the likeliest piece; 0 where there is none."""
+        return self.likeliest.score if self.likeliest else 0.0
 
 
 def rank(found: Detections, image_width: int) -> Ranking:
@@ -43,7 +50,7 @@ def rank(found: Detections, image_width: int) -> Ranking:
     """
     piece = _find_piece(found, image_width)
     if piece is None or not found.gaps:
-        return Ranking(found.gaps, piece)
+        return Ranking(found.gaps, piece, piece)
     agreements = [_agreement(gap.box, piece.box) * _beyond(gap, piece) for gap in found.gaps]
     belief = _believe(piece, found.gaps, agreements)
     weighed = [
@@ -52,8 +59,9 @@ def rank(found: Detections, image_width: int) -> Ranking:
     ]
     ranked = sorted(weighed, key=lambda gap: -gap.score)
     if belief < _BELIEVED:
-        return Ranking(tuple(ranked), None)
-    return Ranking(tuple(_resize(gap, piece) for gap in ranked if _beyond(gap, piece)), piece)
+        return Ranking(tuple(ranked), None, piece)
+    gaps = tuple(_resize(gap, piece) for gap in ranked if _beyond(gap, piece))
+    return Ranking(gaps, piece, piece)
 
 
 def _beyond(gap: Candidate, piece: Candidate) -> float:
@@ -74,16 +82,13 @@ def _believe(piece: Candidate, gaps: Sequence[Candidate], agreements: Sequence[f
     return with_it / max(with_it + without, 1e-6)
 
 
-def pieces_at_left(found: Detections, image_width: int) -> list[Candidate]:
-    """What may be a drawn piece: it stands near the left border; the likeliest first."""
-    return [piece for piece in found.pieces if piece.box.x <= _PIECE_REACH * image_width]
-
-
 def _find_piece(found: Detections, image_width: int) -> Candidate | None:
     """Take the best piece near the left border that is not rather a gap itself."""
-    for piece in pieces_at_left(found, image_width):
+    for piece in found.pieces:
         if piece.score < _SUREST_PIECE:
             break
+        if piece.box.x > _PIECE_REACH * image_width:
+            continue
         rivals = [gap for gap in found.gaps if gap.box.overlap(piece.box) > 0.5]
         if all(gap.score < piece.score for gap in rivals):
             return piece
@@ -96,6 +101,11 @@ def _resize(gap: Candidate, piece: Candidate) -> Candidate:
         return gap
     unlike = max(abs(gap.box.w / piece.box.w - 1), abs(gap.box.h / piece.box.h - 1))
     return gap.seen(agree(gap.edges, piece.edges)) if unlike < _ONE_SIZE else gap
+
+
+def believe(ranking: Ranking, gap: Candidate, piece: Candidate) -> Ranking:
+    """The ranking with a gap that was found by a piece's outline, before all others."""
+    return Ranking((_resize(gap, piece), *ranking.gaps), piece, piece)
 
 
 def _agreement(gap: Box, piece: Box) -> float:

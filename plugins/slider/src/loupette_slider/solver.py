@@ -10,10 +10,10 @@ import numpy as np
 from loupette.plugin import Answer, Challenge, Json, Picture, Pixels, Unsolvable
 from loupette_slider.confidence import Calibration, matched_features, single_features
 from loupette_slider.detector import Box, Candidate, Detections, Detector
-from loupette_slider.likeness import compare
+from loupette_slider.likeness import compare, seek
 from loupette_slider.matching import Piece, Place, cut_piece, find_places
 from loupette_slider.packaged import load_weights
-from loupette_slider.ranking import Ranking, pieces_at_left, rank
+from loupette_slider.ranking import Ranking, believe, rank
 from loupette_slider.refiner import GAP, Refiner, TwoLooks
 
 SMALLEST_WIDTH = 120
@@ -107,11 +107,9 @@ class SliderSolver:
         return self._solve_matched(rgb, check_piece(challenge.image2, rgb), scale)
 
     def _solve_single(self, rgb: Pixels, scale: float) -> Answer:
-        found = self._finder.sharpen(rgb, self._finder.detect(rgb))
-        ranking = compare(rgb, rank(found, rgb.shape[1]))
+        ranking = find_gaps(self._finder, rgb)
         detail = _describe(ranking, rgb)
-        drawn = _score_of(pieces_at_left(found, rgb.shape[1]))
-        seen = ranking.piece is not None or drawn >= _SEEN_PIECE
+        seen = ranking.piece is not None or ranking.likeliest_score >= _SEEN_PIECE
         check_candidates(ranking.gaps, detail, piece_seen=seen)
         best, second = ranking.gaps[0], _score_of(ranking.gaps[1:])
         features = single_features(
@@ -140,6 +138,18 @@ class SliderSolver:
         )
         confidence = self._matched.confidence(features)
         return _answer(settled.box, drawn, confidence, detail, scale=scale)
+
+
+def find_gaps(finder: Finder, rgb: Pixels) -> Ranking:
+    """Rank what may be the gap of one image, by all that is seen in it."""
+    ranking = rank(finder.sharpen(rgb, finder.detect(rgb)), rgb.shape[1])
+    piece = ranking.likeliest
+    if ranking.piece is None and piece is not None:
+        sought = seek(rgb, piece.box)
+        if sought is not None:
+            gap = finder.look(rgb, Candidate(sought, piece.score), GAP)
+            ranking = believe(ranking, gap, piece)
+    return compare(rgb, ranking)
 
 
 def settle(finder: Finder, rgb: Pixels, fit: Candidate) -> Candidate:
