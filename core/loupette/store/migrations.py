@@ -261,3 +261,13 @@ def m006_sessions_and_overrides(schema: Schema) -> None:
         ) STRICT
         """
     )
+
+
+@MIGRATIONS()
+def m007_topups_once(schema: Schema) -> None:
+    """A top-up that was sent twice is one: the ledger knows it by its key."""
+    schema.execute("ALTER TABLE ledger ADD COLUMN idempotency_key TEXT")
+    schema.execute(
+        "CREATE UNIQUE INDEX ledger_idempotency ON ledger(idempotency_key)"
+        " WHERE idempotency_key IS NOT NULL"
+    )
