@@ -20,6 +20,7 @@ STEPS = [
     "m005_key_scopes_and_expiry",
     "m006_sessions_and_overrides",
     "m007_topups_once",
+    "m008_search_of_all_accounts",
 ]
 
 
