@@ -10,8 +10,8 @@ from typing import Any
 from loupette.engine import Engine
 from loupette.frames import Task
 from loupette.manager import Plugins
-from loupette.options import hold_to_options
 from loupette.plugin import Answer
+from loupette.reading import read_once
 from loupette.registry import ServedType, price_of
 from loupette.store import keys, ledger, logs, overrides, sessions, statement, statistics
 from loupette.store.audit import Audit
@@ -152,10 +152,7 @@ class Management:
         served = self._registered.find(log.type_id or 0)
         _audit(by, "replayed %s", format_log_id(log.id))
         task = Task(served.spec.type_id, sent[0], sent[1] if len(sent) > 1 else None)
-        read = await self._engine.pool.solve(task, deadline_s=served.deadline_s)
-        answer = Answer(read.result, read.confidence, read.detail)
-        hold_to_options(answer, {}, spec=served.spec, min_confidence=served.min_confidence)
-        return answer
+        return await read_once(self._engine.pool, served, task)
 
     async def statement(
         self, account_id: int | None, *, before: int | None, limit: int

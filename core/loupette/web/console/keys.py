@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from loupette.errors import BadField, MissingField
 from loupette.money import to_micros
-from loupette.store.keys import LARGEST_RATE, SCOPES, NewKey
+from loupette.store.keys import SCOPES, NewKey
 from loupette.web.console.visits import Visit, number, see
 
 _PAGE = 25
@@ -62,7 +62,7 @@ async def _disable(visit: Visit) -> Response:
 
 async def _limit(visit: Visit) -> Response:
     _needed(visit, "burst")
-    burst = _whole(visit, "burst", most=LARGEST_RATE) or 0
+    burst = _whole(visit, "burst", most=10**8) or 0  # the store knows how many may be
     prefix, rate = _needed(visit, "prefix"), _rate(visit)
     await visit.service.management.set_rate(visit.key, prefix, rate=rate, burst=burst)
     return see("/console/keys?done=limited")
