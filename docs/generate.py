@@ -186,8 +186,15 @@ def capture_reply(type_id: int) -> None:
                 data={"type": str(type_id)},
                 files={"image": served.spec.sample()},
             )
-    # As people read it: the reply's own numbers, two more blanks a level.
-    EXAMPLE.write_bytes(msgspec.json.format(reply.content, indent=2) + b"\n")
+    # As people read it: the reply's own numbers, two more blanks a level, short parts on one line.
+    EXAMPLE.write_text(_join_short(msgspec.json.format(reply.text, indent=2)) + "\n", "utf-8")
+
+
+def _join_short(text: str) -> str:
+    """JSON with the innermost lists and objects on one line each."""
+    for innermost in (r"(\[)([^][{}]*)(\])", r"(\{)([^{}]*)(\})"):
+        text = re.sub(innermost, lambda part: part[1] + " ".join(part[2].split()) + part[3], text)
+    return text
 
 
 MEASURED = ROOT / "bench" / "accuracy.json"

@@ -24,7 +24,9 @@ ECHO, SLOW, DIES, REFUSES, RAISES, WRONG, UNSURE, CLOSED = range(60001, 60009)
 
 CARD: dict[str, Json] = {
     "sha256": "0" * 64,
+    "model_file": "echo.tflite",
     "date": "2026-01-02",
+    "further": [{"sha256": "1" * 64}],
     "measured": {
         "right": 0.9,
         "interval": [0.8256, 0.9448],

@@ -196,6 +196,16 @@ def test_a_type_that_goes_out_again_soon_waits_longer(
         run(scenario, Trials([None, None]), first_pause_s=0.02, well_s=well_s)
 
 
+def test_each_reason_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(breaker: Breaker) -> None:
+        breaker.take_out(BAD, "broken")
+        await back(breaker)
+
+    run(scenario, Trials(["broken", "broken", "worse", "worse", None]), first_pause_s=0.001)
+    told = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert [record.getMessage().rpartition(": ")[2] for record in told] == ["broken", "worse"]
+
+
 def test_a_type_that_is_out_is_not_taken_out_twice() -> None:
     async def scenario(breaker: Breaker) -> None:
         breaker.take_out(BAD, "first")

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import fakes
 from loupette.card import Card, read_card
 from loupette.manager import load_plugins
 from loupette.plugin import SolverSpec
+from loupette.toolkit.weights import hash_file
 
 SPEC = SolverSpec(
     type_id=60001,
@@ -53,6 +56,8 @@ def fail() -> dict[str, object]:
         lambda: {"sha256": "short"},
         lambda: {"sha256": "0" * 64, "date": "yesterday"},
         lambda: {"sha256": "0" * 64, "measured": {"right": 2}},
+        lambda: {"sha256": "0" * 64, "further": [{"sha256": "short"}]},
+        lambda: {"sha256": "0" * 64, "further": [{"sha256": "0" * 64}] * 17},
         lambda: {**fakes.CARD, "measured": {**measured(), "n": 0}},
         lambda: {**fakes.CARD, "measured": {**measured(), "command": "x" * 301}},
         lambda: {**fakes.CARD, "measured": {**measured(), "right": float("nan")}},
@@ -68,6 +73,16 @@ def test_a_card_that_cannot_be_shown_is_logged_and_none(
 def measured() -> dict[str, Any]:
     found: Any = fakes.CARD["measured"]
     return dict(found)
+
+
+def test_the_plugins_of_this_repository_name_every_model_they_have() -> None:
+    for plugin in load_plugins().loaded:
+        for spec in plugin.specs:
+            folder = Path(str(resources.files(spec.load.__module__)))
+            models = {path.name: hash_file(path) for path in folder.rglob("*.tflite")}
+            card = read_card(spec)
+            assert card is not None
+            assert {one.model_file: one.sha256 for one in (card, *card.further)} == models
 
 
 def test_the_plugins_of_this_repository_say_how_right_they_are() -> None:

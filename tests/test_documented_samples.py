@@ -17,13 +17,13 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from documented import PAGES, ROOT, blocks
 from loupette.settings import Settings
 from loupette.web.samples import LANGUAGES
 from serving import parse, serve
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[1]
 READY_WITHIN_S = 120.0
 ALNUM = 50200
 
@@ -38,13 +38,6 @@ class Documented:
     type_id: int
     image: bytes
     answer: str
-
-
-def blocks(page: str, language: str) -> list[str]:
-    """The fenced code of one language on a page."""
-    text = (ROOT / page).read_text(encoding="utf-8")
-    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
-    return [code for _, code in found]
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +170,7 @@ def test_sample_on_a_types_page_runs_with_nothing_but_the_key_put_in(
 
 CURLS = [
     pytest.param(code, id=f"{page}-{index}")
-    for page in ("README.md", "docs/http-api.md", "docs/quickstart.md", "docs/quickstart.zh.md")
+    for page in PAGES
     for index, code in enumerate(blocks(page, "bash"))
     if "curl" in code
 ]

@@ -71,15 +71,6 @@ def fresh(tmp_path: Path) -> Fresh:
     return Fresh(tmp_path)
 
 
-def test_commands_of_the_page_run_in_their_order(fresh: Fresh) -> None:
-    assert len(BLOCKS) == 5
-    output = fresh.run("\n".join(BLOCKS))
-    assert re.search(r"\d+ passed", output)
-    assert "dots: gold" in output
-    assert output.endswith("\n7\n")
-    assert (fresh.folder / "loupette-dots/src/loupette_dots/conformance.json").is_file()
-
-
 @contextmanager
 def serve(fresh: Fresh) -> Iterator[Server]:
     """A server of the fresh environment until the block ends."""
@@ -97,6 +88,25 @@ def serve(fresh: Fresh) -> Iterator[Server]:
     finally:
         process.terminate()
         assert process.wait(30) in (0, -signal.SIGTERM)
+
+
+def test_commands_of_the_page_run_in_their_order(fresh: Fresh) -> None:
+    """Beside a running server, which serves the new type after a restart."""
+    assert len(BLOCKS) == 5
+    key = json.loads(fresh.run("loupette keys create shop --balance 1 --json"))["key"]
+    with serve(fresh) as server:
+        before = types_of(server, key)
+        output = fresh.run("\n".join(BLOCKS))
+        assert types_of(server, key) == before
+    assert re.search(r"\d+ passed", output)
+    assert "dots: gold" in output
+    assert output.endswith("\n7\n")
+    assert (fresh.folder / "loupette-dots/src/loupette_dots/conformance.json").is_file()
+    with serve(fresh) as server:
+        (new,) = types_of(server, key).keys() - before.keys()
+        image = base64.b64encode((fresh.folder / "dots.png").read_bytes()).decode()
+        answer = server.post({"image": image, "type": new}, key)
+        assert (answer.status, answer.json["data"]["result"]) == (200, "7")
 
 
 def test_wheel_is_served_after_a_restart_and_its_own_tests_pass(fresh: Fresh) -> None:

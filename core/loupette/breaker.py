@@ -125,11 +125,17 @@ class Breaker:
 
     async def _bring_back(self, type_id: int) -> None:
         reason: str | None = self.failures[type_id]
+        told = None
         while reason is not None:
             self.failures[type_id] = reason
             pause_s = self._pauses.get(type_id, self._first_pause_s)
             self._pauses[type_id] = min(self._longest_pause_s, 2 * pause_s)
-            _log.error("type %s is out of order, next trial in %g s: %s", type_id, pause_s, reason)
+            # Once for each reason: a broken type is tried again for ever.
+            level = logging.DEBUG if reason == told else logging.ERROR
+            told = reason
+            _log.log(
+                level, "type %s is out of order, next trial in %g s: %s", type_id, pause_s, reason
+            )
             await asyncio.sleep(pause_s)
             reason = await self._trial(type_id)
         _log.warning("type %s is back: it reads its own sample", type_id)

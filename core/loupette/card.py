@@ -43,18 +43,30 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     command: Line
 
 
-class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """The part of a card that the catalogue shows; cards may say more.
+class Weights(msgspec.Struct, frozen=True, kw_only=True):
+    """One model file.
 
     Attributes:
-        sha256: hash of the weights, in hex.
-        date: when they were made.
-        measured: how right they are.
+        sha256: its hash, in hex.
+        model_file: its name.
+        date: when it was made.
     """
 
     sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+    model_file: Line | None = None
     date: Day | None = None
+
+
+class Card(Weights, frozen=True, kw_only=True):
+    """The part of a card that the catalogue shows; cards may say more.
+
+    Attributes:
+        measured: how right the answers are.
+        further: the other models of a solver that has several.
+    """
+
     measured: Measured | None = None
+    further: Annotated[tuple[Weights, ...], msgspec.Meta(max_length=16)] = ()
 
 
 def read_card(spec: SolverSpec) -> Card | None:

@@ -10,9 +10,10 @@ from typing import Any
 from loupette.calls import Call, Outcome, Posted, Render, unix_ms
 from loupette.errors import ClientGone, LoupetteError, Unsolvable, UnsupportedOption
 from loupette.executor import Executor
-from loupette.frames import Read, Task
-from loupette.options import check_options, hold_to_options
-from loupette.plugin import Answer, Json
+from loupette.frames import Task
+from loupette.options import check_options
+from loupette.plugin import Answer
+from loupette.reading import read_once
 from loupette.registry import Catalogue, ServedType
 from loupette.repeats import Repeats, to_store
 from loupette.settings import Images
@@ -119,9 +120,7 @@ class Engine:
         task = Task(posted.type_id, posted.image, posted.image2, options)
         hold = self._ledger.hold(call.key.account_id, served.price_micros)
         try:
-            read = await _unless_gone(self.pool.solve(task, deadline_s=served.deadline_s), gone)
-            answer = Answer(read.result, read.confidence, _full_detail(read, served))
-            hold_to_options(answer, options, spec=served.spec, min_confidence=served.min_confidence)
+            answer = await _unless_gone(read_once(self.pool, served, task), gone)
             return await self._settle(call, served, hold, answer, code=code, render=render)
         finally:
             self._ledger.release(hold)
@@ -235,7 +234,9 @@ class Engine:
             connection.close()
 
 
-async def _unless_gone(reading: Coroutine[None, None, Read], gone: asyncio.Future[None]) -> Read:
+async def _unless_gone(
+    reading: Coroutine[None, None, Answer], gone: asyncio.Future[None]
+) -> Answer:
     """What is read, unless the caller goes first; a task to wait for either would cost more."""
     task = asyncio.current_task()
     assert task
@@ -256,12 +257,6 @@ async def _unless_gone(reading: Coroutine[None, None, Read], gone: asyncio.Futur
     finally:
         is_reading = False
         gone.remove_done_callback(leave)
-
-
-def _full_detail(read: Read, served: ServedType) -> dict[str, Json]:
-    """Which plugin read it, then what it says of it, which cannot change the former."""
-    reader: dict[str, Json] = {"plugin": served.plugin, "version": served.version}
-    return {**reader, **read.detail, **reader}
 
 
 def _entry(call: Call, outcome: Outcome, *, code: int, type_id: int | None) -> LogEntry:

@@ -10,8 +10,8 @@ from typing import Any
 from loupette.engine import Engine
 from loupette.frames import Task
 from loupette.manager import Plugins
-from loupette.options import hold_to_options
 from loupette.plugin import Answer
+from loupette.reading import read_once
 from loupette.registry import ServedType, price_of
 from loupette.store import keys, ledger, logs, overrides, sessions, statement, statistics
 from loupette.store.audit import Audit
@@ -152,10 +152,7 @@ class Management:
         served = self._registered.find(log.type_id or 0)
         _audit(by, "replayed %s", format_log_id(log.id))
         task = Task(served.spec.type_id, sent[0], sent[1] if len(sent) > 1 else None)
-        read = await self._engine.pool.solve(task, deadline_s=served.deadline_s)
-        answer = Answer(read.result, read.confidence, read.detail)
-        hold_to_options(answer, {}, spec=served.spec, min_confidence=served.min_confidence)
-        return answer
+        return await read_once(self._engine.pool, served, task)
 
     async def statement(
         self, account_id: int | None, *, before: int | None, limit: int
@@ -214,18 +211,24 @@ class Management:
         _audit(by, "disabled key %s of %r", done.prefix, done.account_name)
         return done
 
-    async def set_rate(self, by: KeyRecord, prefix: str, *, rate: float) -> KeyRecord:
+    async def set_rate(self, by: KeyRecord, prefix: str, *, rate: float, burst: int) -> KeyRecord:
         """Let a key call more or less often."""
-        done = await asyncio.to_thread(keys.set_rate, self._db, prefix, rate=rate, now_ms=_now_ms())
-        _audit(by, "set the rate of key %s to %g", done.prefix, done.rate)
+        done = await asyncio.to_thread(
+            keys.set_rate, self._db, prefix, rate=rate, burst=burst, now_ms=_now_ms()
+        )
+        _audit(by, "set the rate of key %s to %g, %s at once", done.prefix, done.rate, done.burst)
         return done
 
-    async def top_up(self, by: KeyRecord, account: str, amount_micros: int, *, note: str) -> int:
-        """Add to an account's balance; gives the new one."""
+    async def top_up(
+        self, by: KeyRecord, account: str, amount_micros: int, *, note: str, form: str
+    ) -> int:
+        """Add to an account's balance, once for each form; gives the new one."""
         balance_micros = await asyncio.to_thread(
-            ledger.topup, self._db, account, amount_micros, note, now_ms=_now_ms()
-        )
-        _audit(by, "topped up %r by %s micro-yuan", account, amount_micros)
+            ledger.topup, self._db, account, amount_micros, note, now_ms=_now_ms(),
+            idempotency_key=form,
+        )  # fmt: skip
+        # Of a form that was sent twice there are two lines, which name it.
+        _audit(by, "topped up %r by %s micro-yuan, form %.8s", account, amount_micros, form)
         return balance_micros
 
     async def decide_type(self, by: KeyRecord, type_id: int, *, price: str, is_off: bool) -> None:

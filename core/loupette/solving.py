@@ -34,6 +34,10 @@ _NOT_REFUSALS = ("ok", "replayed")
 """Outcomes of the log that mean something else; "ok" would be a success without its charge."""
 
 
+class _NoAnswer(Exception):
+    """What a solver gave is none; its own frames would not say where that came from."""
+
+
 class Solvers:
     """The loaded solvers of one worker; no two workers share one, nor the model in it."""
 
@@ -60,16 +64,21 @@ class Solvers:
         except (Exception, SystemExit) as error:  # a plugin's code: whatever it raises is its own
             return _describe(error)
         # Twice where it can, so that a solve_batch that fails is in the log from the start.
-        *_, reply = self.answer_all([Task(type_id, sample)] * (2 if spec.batch else 1))
+        tasks = [Task(type_id, sample)] * (2 if spec.batch else 1)
+        *_, reply = self.answer_all(tasks, is_told=True)
         if isinstance(reply, Read) and reply.result == spec.sample_answer:
             return None
         got = reply.result if isinstance(reply, Read) else getattr(reply, "message", reply)
         return f"its own sample, {spec.sample_answer!r}, it reads as: {got}"
 
-    def answer_all(self, tasks: Sequence[Task]) -> Iterator[Reply]:
+    def answer_all(self, tasks: Sequence[Task], *, is_told: bool = False) -> Iterator[Reply]:
         """Answer tasks of one type, at once if its solver takes batches; never raises.
 
         No task fails for its neighbour's sake: a batch that failed is read one by one.
+
+        Args:
+            tasks: at least one.
+            is_told: as for `answer`.
         """
         type_id = tasks[0].type_id
         if len(tasks) > 1 and type_id in self._specs and self._specs[type_id].batch:
@@ -79,7 +88,7 @@ class Solvers:
             except (Exception, SystemExit):  # as in `answer`
                 _log.exception("a batch of type %s failed, it is read one by one", type_id)
         for task in tasks:
-            yield self.answer(task)
+            yield self.answer(task, is_told=is_told)
 
     def _answer_batch(self, tasks: Sequence[Task]) -> list[Reply]:
         opened = [_open(task) for task in tasks]
@@ -94,13 +103,22 @@ class Solvers:
             for one in opened
         ]
 
-    def answer(self, task: Task) -> Reply:
-        """Decode and solve one task; never raises."""
+    def answer(self, task: Task, *, is_told: bool = False) -> Reply:
+        """Decode and solve one task; never raises.
+
+        Args:
+            task: what to solve.
+            is_told: whoever asks tells people of an answer that is none, so the log need not.
+        """
         challenge = _open(task)
         if isinstance(challenge, BadInput):
             return challenge
         try:
             return _sendable(self._ask(task.type_id, challenge))
+        except _NoAnswer as error:
+            if not is_told:
+                _log.error("the solver of type %s gave no answer: %s", task.type_id, error)
+            return Crashed(str(error))
         except (Exception, SystemExit) as error:  # a plugin's code: whatever it raises is its own
             _log.exception("the solver of type %s crashed", task.type_id)
             return Crashed(_describe(error))
@@ -137,18 +155,18 @@ def _read_or_refused(answer: object) -> Read | Refused:
     if not isinstance(answer, Unsolvable):
         return _checked(answer)
     if not _SLUG.fullmatch(answer.reason) or answer.reason in _NOT_REFUSALS:
-        raise ValueError(f"{answer.reason!r} cannot be a refusal's reason") from answer
+        raise _NoAnswer(f"{answer.reason!r} cannot be a refusal's reason") from answer
     return Refused(answer.reason, answer.message, dict(answer.detail))
 
 
 def _checked(answer: object) -> Read:
     if not isinstance(answer, Answer):
-        raise TypeError(f"solve gave {type(answer).__name__}, not Answer")
+        raise _NoAnswer(f"solve gave {type(answer).__name__}, not Answer")
     if not isinstance(answer.result, str) or not answer.result:
-        raise TypeError(f"the result must be a non-empty str, not {answer.result!r}")
+        raise _NoAnswer(f"the result must be a non-empty str, not {answer.result!r}")
     confidence = float(answer.confidence)
     if not (math.isfinite(confidence) and 0 <= confidence <= 1):
-        raise ValueError(f"the confidence must be within 0 and 1, not {answer.confidence!r}")
+        raise _NoAnswer(f"the confidence must be within 0 and 1, not {answer.confidence!r}")
     return Read(answer.result, confidence, dict(answer.detail))
 
 
@@ -157,7 +175,7 @@ def _sendable(reply: Reply) -> Reply:
     sent = decode_reply(encode(reply)[LENGTH.size :])
     detail = getattr(sent, "detail", None)
     if msgspec.json.decode(msgspec.json.encode(detail)) != detail:
-        raise TypeError("the detail has bytes, times, NaN or other things that JSON cannot carry")
+        raise _NoAnswer("the detail has bytes, times, NaN or other things that JSON cannot carry")
     return sent
 
 

@@ -14,6 +14,10 @@ from playwright.sync_api import Page, expect
 
 import fakes
 from conftest import PHONE, Site, sign_in
+from loupette import Client
+from loupette.errors import KeyDisabled
+from loupette.store.database import Database
+from loupette.store.keys import create_key
 from serving import Server
 
 Opener = Callable[..., Page]
@@ -67,6 +71,29 @@ def test_from_the_first_visit_to_an_answer_with_boxes(
         assert abs(found - wanted * scale) <= 4
 
 
+@pytest.mark.parametrize(("type_id", "read"), [(50200, "r7k4m"), (50100, "12+7=?")])
+def test_each_character_of_our_own_types_is_drawn_where_it_is(
+    open_page: Opener, site: Site, type_id: int, read: str
+) -> None:
+    page = open_page(f"/console/try?type={type_id}", key=site.admin)
+    page.get_by_role("link", name="使用示例图片").click()
+    expect(page.locator(".preview")).to_be_visible()
+    page.get_by_role("button", name="识别").click()
+    expect(page.locator(".characters th")).to_have_text(list(read))
+    shares = page.locator(".characters td").all_inner_texts()
+    assert all(50 < int(share.removesuffix(" %")) <= 100 for share in shares)
+    page.locator(".boxes[data-is-fit]").wait_for()
+    picture = page.locator(".pictured img").bounding_box()
+    drawn = page.locator(".boxes .found .over")
+    boxes = [drawn.nth(index).bounding_box() for index in range(drawn.count())]
+    assert picture and len(boxes) == len(read)
+    edges = [picture["x"] - 3]
+    for box in boxes:
+        assert box and box["x"] > edges[-1] - 3  # the strokes of neighbours overlap
+        edges.append(box["x"] + box["width"])
+    assert edges[-1] <= picture["x"] + picture["width"] + 3
+
+
 @pytest.mark.parametrize("way", ["drop", "paste", "sample"])
 def test_a_picture_is_given_in_other_ways(open_page: Opener, site: Site, way: str) -> None:
     page = open_page(f"/console/try?type={pictured.PICTURED}", key=site.admin)
@@ -110,19 +137,40 @@ def test_a_key_from_its_making_to_its_end(open_page: Opener, site: Site) -> None
     assert re.fullmatch(r"ak_[\w-]{43}", secret)
     page.goto("/console/keys")
     assert secret not in page.content() and secret[:11] in page.content()
-    status, reply = solve(site, secret, pictured.PICTURED)
-    assert status == 200
+    with Client(site.url, secret) as client:
+        answer = client.solve(fakes.draw_png(200, 80), pictured.PICTURED)
+        assert answer.result == "ab"
     page.goto("/console/logs?account=lifecycle")
     expect(page.locator(".logs tbody tr")).to_have_count(1)
     expect(page.locator(".logs tbody .answer")).to_have_text("ab")
     page.locator(".logs tbody a").click()
-    expect(page.locator("h1")).to_have_text(reply["data"]["log_id"])  # type: ignore[index]
+    expect(page.locator("h1")).to_have_text(answer.log_id)
     page.goto("/console/keys?q=lifecycle")
     page.locator(".key summary").click()
     page.get_by_role("button", name="禁用").click()
     expect(page.get_by_role("status")).to_contain_text("已禁用")
-    status, reply = solve(site, secret, pictured.PICTURED)
+    with Client(site.url, secret) as client, pytest.raises(KeyDisabled):
+        client.solve(fakes.draw_png(200, 80), pictured.PICTURED)
+    status, _ = solve(site, secret, pictured.PICTURED)
     assert status == 401
+
+
+def test_a_form_that_is_sent_twice_tops_up_once(open_page: Opener, site: Site) -> None:
+    with Database.open(site.database) as database:
+        create_key(database, "twice", now_ms=0)
+    page = open_page("/console/keys?q=twice", key=site.admin)
+    page.locator(".key summary").click()
+    page.get_by_label("充值 (¥)").fill("5")
+    statuses = page.get_by_label("充值 (¥)").evaluate(
+        """async ({form}) => {
+          const body = new URLSearchParams(new FormData(form));
+          const send = () => fetch("/console/keys", {method: "POST", body});
+          return (await Promise.all([send(), send()])).map((reply) => reply.status);
+        }"""
+    )
+    assert statuses == [200, 200]  # of the page they lead to
+    page.goto("/console/keys?q=twice")
+    expect(page.locator(".key .price")).to_have_text("¥5.00")
 
 
 def test_a_price_changes_for_the_next_request(open_page: Opener, site: Site) -> None:

@@ -309,6 +309,25 @@ def test_topup_adds_and_keeps_its_note(db: Database, key: KeyRecord, now_ms: int
     assert row == ("topup", 5, "invoice 7")
 
 
+def test_topup_that_comes_twice_adds_once(db: Database, key: KeyRecord, now_ms: int) -> None:
+    topup(db, "acme", 5, now_ms=now_ms, idempotency_key="order 7")
+    adjust(db, "acme", -3, "since then", now_ms=now_ms)
+    assert topup(db, "acme", 5, now_ms=now_ms, idempotency_key="order 7") == 1_000_005
+    assert balance(db) == 1_000_002
+    assert verify(db).problems == ()
+
+
+def test_topup_under_the_key_of_another_is_refused(
+    db: Database, key: KeyRecord, now_ms: int
+) -> None:
+    create_key(db, "other", now_ms=now_ms)
+    topup(db, "acme", 5, now_ms=now_ms, idempotency_key="order 7")
+    for account, amount in (("acme", 6), ("other", 5)):
+        with pytest.raises(StoreError, match="sent before, for another"):
+            topup(db, account, amount, now_ms=now_ms, idempotency_key="order 7")
+    assert balance(db) == 1_000_005
+
+
 @pytest.mark.parametrize("amount", [0, -5])
 def test_topup_of_nothing_or_less_is_refused(
     db: Database, key: KeyRecord, now_ms: int, amount: int

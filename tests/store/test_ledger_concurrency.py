@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from loupette.errors import InsufficientBalance
 from loupette.store.database import Database
 from loupette.store.keys import KeyRecord
-from loupette.store.ledger import Ledger, verify
+from loupette.store.ledger import Ledger, topup, verify
 from loupette.store.logs import LogEntry
 
 MakeLog = Callable[..., LogEntry]
@@ -90,3 +91,15 @@ def test_money_is_exact_while_another_process_tops_up(
     while ledger.available(key.account_id):
         ledger.settle(ledger.hold(key.account_id, spend_micros), make_log(spend_micros)).result()
     assert balance(db) == 0
+
+
+def test_topups_that_come_at_once_add_once(
+    db: Database, path: Path, key: KeyRecord, now_ms: int
+) -> None:
+    with ThreadPoolExecutor(4) as threads, Database.open(path) as other:
+        sent = [
+            threads.submit(topup, each, "acme", 5, now_ms=now_ms, idempotency_key="order 7")
+            for each in (db, other) * 4
+        ]
+        assert {one.result(timeout=60) for one in sent} == {1_000_005}
+    assert balance(db) == 1_000_005

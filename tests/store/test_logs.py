@@ -261,14 +261,46 @@ def test_times_far_away_are_no_error(
         ({"type_id": 10200}, "logs_type (account_id=? AND type_id=?)"),
         ({"outcome": "no_gap"}, "logs_failure (account_id=? AND outcome=?)"),
         ({"outcome": "no_gap", "type_id": 10200}, "logs_failure (account_id=? AND outcome=?)"),
+        ({"outcome": "ok"}, "logs_account (account_id=?)"),
+        ({"outcome": "ok", "type_id": 10200}, "logs_type (account_id=? AND type_id=?)"),
     ],
 )
 def test_page_is_read_from_an_index_in_its_order(
     db: Database, key: KeyRecord, filters: dict[str, int | str], index: str
 ) -> None:
+    check_plan(db, key.account_id, filters, index)
+
+
+@pytest.mark.parametrize(
+    ("filters", "index"),
+    [
+        ({}, "SCAN l"),  # by the log's own key, which is its order
+        ({"type_id": 10200}, "logs_every_type (type_id=?)"),
+        ({"outcome": "ok"}, "logs_every_answer"),
+        ({"outcome": "ok", "type_id": 10200}, "logs_every_type (type_id=?)"),
+        ({"outcome": "no_gap"}, "logs_every_failure (outcome=?)"),
+        (
+            {"outcome": "no_gap", "type_id": 10200},
+            "logs_every_failure_of_type (outcome=? AND type_id=?)",
+        ),
+        (
+            {"type_id": 10200, "since_ms": NOON_MS, "before": FIRST},
+            "logs_every_type (type_id=? AND id>? AND id<?)",
+        ),
+    ],
+)
+def test_page_of_all_accounts_is_read_from_an_index_in_its_order(
+    db: Database, key: KeyRecord, filters: dict[str, int | str], index: str
+) -> None:
+    check_plan(db, None, filters, index)
+
+
+def check_plan(
+    db: Database, account_id: int | None, filters: dict[str, int | str], index: str
+) -> None:
     statements: list[str] = []
     db.reader.set_trace_callback(statements.append)
-    ids(db, key.account_id, **filters)
+    ids(db, account_id, **filters)
     db.reader.set_trace_callback(None)
     plan = db.reader.execute(f"EXPLAIN QUERY PLAN {statements[0]}").fetchall()
     steps = [str(step) for *_, step in plan]
@@ -287,6 +319,12 @@ def test_no_look_at_a_long_log_walks_through_it(db: Database, key: KeyRecord) ->
         "type": lambda: logs.query(db.reader, key.account_id, type_id=10200),
         "failures": lambda: logs.query(db.reader, key.account_id, outcome="no_gap"),
         "operator's": lambda: logs.query(db.reader, None),
+        "a type that never was": lambda: logs.query(db.reader, None, type_id=60999),
+        "an outcome that never was": lambda: logs.query(db.reader, None, outcome="no_text"),
+        "answers": lambda: logs.query(db.reader, None, outcome="ok"),
+        "failures of a type that has none": lambda: logs.query(
+            db.reader, None, outcome="no_gap", type_id=60999
+        ),
         "by id": lambda: logs.get(db.reader, key.account_id, newest),
         "operator's by id": lambda: logs.find(db.reader, newest),
         "next id": lambda: LogCounter(db).next_log_id(NOON_MS),

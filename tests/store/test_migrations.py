@@ -19,6 +19,8 @@ STEPS = [
     "m004_idempotency",
     "m005_key_scopes_and_expiry",
     "m006_sessions_and_overrides",
+    "m007_topups_once",
+    "m008_search_of_all_accounts",
 ]
 
 

@@ -16,8 +16,8 @@ from loupette.store.ledger import verify
     [
         "UPDATE ledger SET amount = 2000000",
         "DELETE FROM ledger",
-        "INSERT OR REPLACE INTO ledger SELECT id, account_id, kind, 5, 5, log_id, note, created_ms"
-        " FROM ledger",
+        "INSERT OR REPLACE INTO ledger SELECT id, account_id, kind, 5, 5, log_id, note, created_ms,"
+        " idempotency_key FROM ledger",
     ],
 )
 def test_ledger_is_append_only(db: Database, key: KeyRecord, statement: str) -> None:

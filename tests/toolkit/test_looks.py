@@ -7,7 +7,7 @@ import pytest
 
 from loupette.plugin import Challenge, Picture, Pixels
 from loupette.toolkit.ctc import Alphabet, LogProbs, Reading, average
-from loupette.toolkit.looks import further_looks
+from loupette.toolkit.looks import View, further_looks
 from loupette.toolkit.text import TextSolver
 
 ABC = Alphabet("abc")
@@ -35,7 +35,8 @@ def seen(first: int, last: int, steps: int = 40) -> LogProbs:
 
 
 def test_text_across_the_line_is_looked_at_with_other_margins(line: Pixels) -> None:
-    narrower, wider = further_looks(picture_of(line), line, seen(2, 37))
+    (narrower, less), (wider, more) = further_looks(picture_of(line), line, seen(2, 37))
+    assert (less, more) == (View(6, WIDTH - 2 * 6), View(-8, WIDTH + 2 * 8))
     assert narrower.shape == (HEIGHT - 2 * 5, WIDTH - 2 * 6, 3)
     assert narrower[0, :, 0].tolist() == list(range(6, WIDTH - 6))
     assert wider.shape == (HEIGHT, WIDTH + 2 * 8, 3)
@@ -43,13 +44,14 @@ def test_text_across_the_line_is_looked_at_with_other_margins(line: Pixels) -> N
 
 
 def test_little_text_is_looked_at_alone(line: Pixels) -> None:
-    *_, closer = further_looks(picture_of(line), line, seen(10, 20))
+    *_, (closer, view) = further_looks(picture_of(line), line, seen(10, 20))
     assert closer[0, :, 0].tolist() == list(range((10 - 3) * 5, (20 + 1 + 3) * 5 + 1))
+    assert view == View((10 - 3) * 5, closer.shape[1])
 
 
 def test_of_an_animation_what_stays_in_it_is_looked_at_too(line: Pixels) -> None:
     frames = [np.full_like(line, level) for level in (200, 210, 220)]
-    *_, still = further_looks(picture_of(*frames), line, seen(2, 37))
+    *_, (still, _) = further_looks(picture_of(*frames), line, seen(2, 37))
     assert (still == 210).all()
 
 

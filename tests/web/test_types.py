@@ -186,16 +186,28 @@ def test_an_ordinary_host_is(url: str) -> None:
 
 def test_a_type_says_what_was_measured(client: TestClient) -> None:
     echo = listed(client)[fakes.ECHO]
-    assert echo["weights"] == {"sha256": "0" * 64, "date": "2026-01-02"}
+    assert echo["weights"] == [
+        {"file": "echo.tflite", "sha256": "0" * 64, "date": "2026-01-02"},
+        {"file": None, "sha256": "1" * 64, "date": None},
+    ]
     assert (echo["accuracy"]["right"], echo["accuracy"]["n"]) == (Decimal("0.9"), 100)
     text = page_of(client, fakes.ECHO, **{"Accept-Language": "en"})
-    for shown in ("90.0 %", "82.6–94.5 %", "2026-01-02", "make measure", "10.0 %", "0" * 64):
+    for shown in (
+        "90.0 %",
+        "82.6–94.5 %",
+        "2026-01-02",
+        "make measure",
+        "10.0 %",
+        "echo.tflite",
+        "0" * 64,
+        "1" * 64,
+    ):
         assert shown in text
 
 
 def test_a_type_without_a_card_says_so(client: TestClient) -> None:
     slow = listed(client)[fakes.SLOW]
-    assert (slow["weights"], slow["accuracy"]) == (None, None)
+    assert (slow["weights"], slow["accuracy"]) == ([], None)
     assert "插件未提供测量数据" in page_of(client, fakes.SLOW)
 
 

@@ -14,8 +14,9 @@ from loupette.errors import Overloaded, PluginError, UnsupportedOption
 from loupette.executor import Executor, make_executor
 from loupette.frames import Task
 from loupette.manager import load_plugins
-from loupette.options import check_options, hold_to_options
-from loupette.plugin import Answer, Json, OptionValue
+from loupette.options import check_options
+from loupette.plugin import Json, OptionValue
+from loupette.reading import read_once
 from loupette.registry import ServedType, build_catalogue
 from loupette.settings import Settings
 
@@ -119,21 +120,15 @@ async def _read_with(
 ) -> Reading:
     task = Task(served.spec.type_id, images.image, images.image2, options)
     started_s = time.monotonic()
-    answer = await _solve(executor, task, served.deadline_s)
-    ms = (time.monotonic() - started_s) * 1000
-    hold_to_options(answer, options, spec=served.spec, min_confidence=served.min_confidence)
-    return Reading(answer.result, answer.confidence, answer.detail, ms)
-
-
-async def _solve(executor: Executor, task: Task, deadline_s: float) -> Answer:
     for left in reversed(range(_ATTEMPTS)):
         try:
-            found = await executor.solve(task, deadline_s=deadline_s)
+            answer = await read_once(executor, served, task)
             break
         except Overloaded:  # only while workers start or are replaced
             if not left:
                 raise
-    return Answer(found.result, found.confidence, found.detail)
+    ms = (time.monotonic() - started_s) * 1000
+    return Reading(answer.result, answer.confidence, answer.detail, ms)
 
 
 @asynccontextmanager

@@ -28,7 +28,8 @@ class Client:
     Args:
         url: the server, such as ``http://127.0.0.1:8000``; else ``LOUPETTE_URL``.
         key: an API key; else ``LOUPETTE_KEY``. It is neither shown nor logged.
-        timeout_s: for connecting, and for each wait for the server.
+        timeout_s: for connecting, and for each wait for the server: more than twice the largest
+            ``deadline_s`` of the types that are asked.
         retries: how often and how long apart.
         transport: in the place of a network connection, for proxies, certificates and tests.
         sleep: how it waits.

@@ -10,7 +10,9 @@ from loupette.client.calls import Call
 from loupette.client.replies import Reply
 
 TIMEOUT_S = 30.0
-"""Longer than a server waits for a solver and for its answer, by default 5 s each."""
+"""Longer than a reply takes while no worker dies: a request may wait for a worker as long as its
+type's ``deadline_s``, by default 5 s, and the solver then has as long again. After a death the wait
+is up to half a minute longer; who gives up before tries again, and is charged once."""
 
 
 def connection_options(address: Address, timeout_s: float) -> dict[str, Any]:

@@ -199,7 +199,8 @@ class SolverSpec:
         second_image: ``"no"``, or ``"optional"`` where `Challenge.image2` is used when given.
         batch: the solver is a `BatchSolver`.
         card: reads the card of the weights as ``loupette.toolkit.weights`` writes it: ``sha256``,
-            ``date`` and ``measured``, which the catalogue shows; None where there is none.
+            ``model_file``, ``date`` and ``measured``, which the catalogue shows, and ``further``,
+            a list of the cards of its other models; None where there is none.
     """
 
     type_id: int

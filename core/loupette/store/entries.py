@@ -7,8 +7,9 @@ from loupette.errors import InsufficientBalance, StoreError
 
 _MOVE = "UPDATE accounts SET balance = balance + ?1 WHERE id = ?2 AND balance + ?1 >= 0"
 _APPEND = """
-INSERT INTO ledger(account_id, kind, amount, balance_after, log_id, note, created_ms)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO ledger(account_id, kind, amount, balance_after, log_id, note, created_ms,
+    idempotency_key)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
@@ -29,6 +30,7 @@ def post(
     *,
     note: str | None = None,
     now_ms: int,
+    idempotency_key: str | None = None,
 ) -> Entry:
     """Move the balance and write the ledger row, inside the operation of whoever calls.
 
@@ -38,9 +40,8 @@ def post(
     moved = connection.execute(_MOVE + " RETURNING balance", (amount_micros, account_id)).fetchone()
     if moved is None:
         raise InsufficientBalance("the balance would fall below zero")
-    cursor = connection.execute(
-        _APPEND, (account_id, kind, amount_micros, moved[0], log_id, note or None, now_ms)
-    )
+    row = (account_id, kind, amount_micros, moved[0], log_id, note or None, now_ms, idempotency_key)
+    cursor = connection.execute(_APPEND, row)
     if cursor.lastrowid is None:
         raise StoreError("SQLite gave the new ledger row no id")
     return Entry(cursor.lastrowid, moved[0])

@@ -17,6 +17,7 @@ _SNAPSHOT = """
 SELECT balance, COALESCE((SELECT MAX(id) FROM ledger WHERE account_id = a.id), 0)
 FROM accounts a WHERE id = ?
 """
+_TOPUP_BEFORE = "SELECT account_id, amount, balance_after FROM ledger WHERE idempotency_key = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,16 +144,59 @@ class Ledger:
             hold._is_released = True
 
 
-def topup(db: Database, account: str, amount_micros: int, note: str = "", *, now_ms: int) -> int:
-    """Add to an account's balance and return the new one."""
+def topup(
+    db: Database,
+    account: str,
+    amount_micros: int,
+    note: str = "",
+    *,
+    now_ms: int,
+    idempotency_key: str | None = None,
+) -> int:
+    """Add to an account's balance and return the new one.
+
+    Args:
+        db: the database.
+        account: its name.
+        amount_micros: above 0.
+        note: kept in the ledger.
+        now_ms: the time.
+        idempotency_key: of an order that may come twice, and adds once.
+
+    Raises:
+        StoreError: the amount is not above 0, there is no such account, or the key came before
+            with another order.
+    """
     if amount_micros <= 0:
         raise StoreError(f"a top-up must be above 0, not {amount_micros} micro-yuan")
-    return _post_to(db, account, "topup", amount_micros=amount_micros, note=note, now_ms=now_ms)
+
+    def operation(connection: sqlite3.Connection) -> int:
+        account_id = account_id_of(connection, account)
+        done = connection.execute(_TOPUP_BEFORE, (idempotency_key,)).fetchone()
+        if done is None:
+            entry = post(
+                connection, account_id, "topup", amount_micros, None, note=note, now_ms=now_ms,
+                idempotency_key=idempotency_key,
+            )  # fmt: skip
+            return entry.balance_micros
+        if done[:2] != (account_id, amount_micros):
+            raise StoreError("this form was sent before, for another top-up; open the page anew")
+        return int(done[2])
+
+    return db.write(operation)
 
 
 def adjust(db: Database, account: str, amount_micros: int, note: str, *, now_ms: int) -> int:
     """Correct a balance up or down, never below zero, and return the new one."""
-    return _post_to(db, account, "adjust", amount_micros=amount_micros, note=note, now_ms=now_ms)
+
+    def operation(connection: sqlite3.Connection) -> int:
+        account_id = account_id_of(connection, account)
+        entry = post(
+            connection, account_id, "adjust", amount_micros, None, note=note, now_ms=now_ms
+        )
+        return entry.balance_micros
+
+    return db.write(operation)
 
 
 def refund(db: Database, log_id: int, note: str = "", *, now_ms: int) -> int:
@@ -184,17 +228,6 @@ def post_refund(connection: sqlite3.Connection, log_id: int, *, note: str, now_m
 def verify(db: Database) -> Audit:
     """Recompute every balance and match every charge with its log row."""
     return audit(db.reader)
-
-
-def _post_to(
-    db: Database, account: str, kind: str, *, amount_micros: int, note: str, now_ms: int
-) -> int:
-    def operation(connection: sqlite3.Connection) -> int:
-        account_id = account_id_of(connection, account)
-        entry = post(connection, account_id, kind, amount_micros, None, note=note, now_ms=now_ms)
-        return entry.balance_micros
-
-    return db.write(operation)
 
 
 def _check_settle(hold: Hold, log: LogEntry) -> None:

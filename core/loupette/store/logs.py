@@ -207,20 +207,22 @@ def query(
         outcome: only ``"ok"``, or only this error's reason.
         answer: only answers with this in them, of the newest 100 000 entries: no index has them.
     """
+    is_failure = outcome not in (None, "ok")
     terms: list[tuple[str, object]] = [
         ("l.account_id = ?", account_id),
         ("l.id < ?", _id_bound(before, until_ms)),
         ("l.id >= ?", None if since_ms is None else first_id_of(since_ms)),
         ("l.created_ms >= ?", since_ms),
         ("l.created_ms < ?", until_ms),
-        ("l.type_id = ?", type_id),
+        # The plus keeps an account's failures from being looked for among everybody's.
+        ("+l.type_id = ?" if is_failure and account_id is not None else "l.type_id = ?", type_id),
         ("l.outcome = ?", outcome),
         (_HAS_ANSWER, answer),
     ]
     used = [(term, value) for term, value in terms if value is not None]
     where = " AND ".join(term for term, _ in used) or "TRUE"
-    if outcome is not None and outcome != "ok":
-        where += " AND l.outcome <> 'ok'"  # said once more, or SQLite leaves the partial index out
+    if outcome is not None:  # said once more, or SQLite leaves the partial indexes out
+        where += f" AND l.outcome {'<>' if is_failure else '='} 'ok'"
     values = [*(value for _, value in used), limit]
     rows = reader.execute(f"{_SELECT} WHERE {where} ORDER BY l.id DESC LIMIT ?", values)
     return [_from_row(row) for row in rows]
@@ -251,7 +253,7 @@ def first_id_of(since_ms: int) -> int:
 
 def _to_json(detail: Mapping[str, object]) -> str:
     # default=str: an odd value in a detail must not cost the caller an answer.
-    return json.dumps(dict(detail), ensure_ascii=False, default=str)
+    return json.dumps(dict(detail), ensure_ascii=False, default=str, separators=(",", ":"))
 
 
 _NEWEST_TO_PRUNE = """

@@ -261,3 +261,30 @@ def m006_sessions_and_overrides(schema: Schema) -> None:
         ) STRICT
         """
     )
+
+
+@MIGRATIONS()
+def m007_topups_once(schema: Schema) -> None:
+    """A top-up that was sent twice is one: the ledger knows it by its key."""
+    schema.execute("ALTER TABLE ledger ADD COLUMN idempotency_key TEXT")
+    schema.execute(
+        "CREATE UNIQUE INDEX ledger_idempotency ON ledger(idempotency_key)"
+        " WHERE idempotency_key IS NOT NULL"
+    )
+
+
+@MIGRATIONS()
+def m008_search_of_all_accounts(schema: Schema) -> None:
+    """What finds entries of one type or outcome whosever they are, as m003's do for an account.
+
+    Without them a search for what is rare, or for answers after many failures, walked through the
+    whole log. Only the first has a row for each request of either kind; each ends as m003's do.
+    """
+    for index in (
+        "logs_every_type ON logs(type_id, id, created_ms, outcome)",
+        "logs_every_answer ON logs(id, created_ms) WHERE outcome = 'ok'",
+        "logs_every_failure ON logs(outcome, id, created_ms) WHERE outcome <> 'ok'",
+        "logs_every_failure_of_type ON logs(outcome, type_id, id, created_ms)"
+        " WHERE outcome <> 'ok'",
+    ):
+        schema.execute(f"CREATE INDEX {index}")

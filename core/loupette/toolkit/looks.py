@@ -1,6 +1,7 @@
 """Second looks at a line of text: what is read of one picture alone is less likely."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,7 +24,22 @@ _STEPS_BESIDE = 3
 """Time steps (of 40) left on both sides of the letters when looking closer."""
 
 
-def further_looks(picture: Picture, line: Pixels, log_probs: LogProbs) -> Iterator[Pixels]:
+@dataclass(frozen=True)
+class View:
+    """The columns of a posted picture that a model looks at.
+
+    Attributes:
+        left: the first, in pixels of the posted picture; below 0 where a margin was added.
+        width: how many, the margins among them.
+    """
+
+    left: int
+    width: int
+
+
+def further_looks(
+    picture: Picture, line: Pixels, log_probs: LogProbs
+) -> Iterator[tuple[Pixels, View]]:
     """Other pictures of the same text, for a reading in doubt.
 
     Args:
@@ -32,28 +48,28 @@ def further_looks(picture: Picture, line: Pixels, log_probs: LogProbs) -> Iterat
         log_probs: float32, (steps, symbols + 1), what the model gave for that, the blank last.
 
     Yields:
-        uint8, (any height, any width, 3): with other margins, the letters alone where they take
-        little of the width, and what stays in an animation.
+        uint8, (any height, any width, 3), and its columns: with other margins, the letters alone
+        where they take little of the width, and what stays in an animation.
     """
     for across, down in _MARGINS:
         yield _reframe(line, across, down)
     closer = _text_part(line, log_probs)
     if closer is not None:
-        yield closer
+        yield line[:, closer.left : closer.left + closer.width], closer
     if len(picture.frames) > 1:
-        yield median_frame(picture.rgb_frames)
+        yield median_frame(picture.rgb_frames), View(0, picture.width)
 
 
-def _reframe(line: Pixels, across: float, down: float) -> Pixels:
+def _reframe(line: Pixels, across: float, down: float) -> tuple[Pixels, View]:
     """A picture with margins added, or taken off where they are below 0."""
     height, width = line.shape[:2]
     x, y = round(across * width), round(down * height)
     cut = line[max(-y, 0) : height - max(-y, 0), max(-x, 0) : width - max(-x, 0)]
     margins = (max(y, 0),) * 2, (max(x, 0),) * 2, (0, 0)
-    return np.pad(cut, margins, mode="edge")
+    return np.pad(cut, margins, mode="edge"), View(-x, width + 2 * x)
 
 
-def _text_part(line: Pixels, log_probs: LogProbs) -> Pixels | None:
+def _text_part(line: Pixels, log_probs: LogProbs) -> View | None:
     """The columns where the model saw letters, if much of the picture is beside them.
 
     Small letters on a wide canvas are read better when looked at again, larger: .13 to .23 on
@@ -66,4 +82,4 @@ def _text_part(line: Pixels, log_probs: LogProbs) -> Pixels | None:
     width = line.shape[1]
     left = max(0, int((lettered[0] - _STEPS_BESIDE) / steps * width))
     right = min(width, int((lettered[-1] + 1 + _STEPS_BESIDE) / steps * width) + 1)
-    return line[:, left:right]
+    return View(left, right - left)

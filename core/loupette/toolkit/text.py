@@ -9,7 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from loupette.plugin import Answer, Challenge, OptionValue, Picture, Pixels, Unsolvable
+from loupette.plugin import Answer, Challenge, Json, OptionValue, Picture, Pixels, Unsolvable
+from loupette.toolkit.characters import describe_characters
 from loupette.toolkit.ctc import (
     NEVER,
     Alphabet,
@@ -20,7 +21,7 @@ from loupette.toolkit.ctc import (
     restrict,
 )
 from loupette.toolkit.images import combine_frames, is_blank, is_line_shaped, median_frame
-from loupette.toolkit.looks import MOSTLY, further_looks
+from loupette.toolkit.looks import MOSTLY, View, further_looks
 from loupette.toolkit.recognizer import Recognizer
 
 LEAST_CONFIDENCE = 0.05
@@ -114,43 +115,93 @@ class TextSolver:
             challenge: the picture; of the options those in `loupette.plugin.TEXT_OPTIONS`.
 
         Returns:
-            The text; its probability as confidence; as detail ``candidates``, the three likeliest
-            texts with their confidence.
+            The text; its probability as confidence; as detail ``characters``
+            (`loupette.toolkit.characters.describe_characters`) and ``candidates``, the three
+            likeliest texts with their confidence.
 
         Raises:
             Unsolvable: ``no_text``, ``bad_shape``, ``unsure`` or ``options``.
         """
         rules = read_rules(challenge.options, self._recognizer.alphabet)
-        readings = self.read(challenge.image, rules)
+        looks = self._look_well(challenge.image, rules)
+        readings = _together(looks)
         best = readings[0]
         doubtful = len(best.text) <= SHORT < rules.most
         if best.probability < (SURE_IF_SHORT if doubtful else self._least_confidence):
             # No texts: a refusal is free, and must not carry what an answer costs.
             confidence = round(best.probability, 4)
             raise Unsolvable("unsure", "no reading is likely", detail={"confidence": confidence})
-        return Answer(rules.spell(best.text), best.probability, _candidates(readings, rules))
+        detail = {
+            "characters": self._characters(best.text, looks, challenge.image, rules),
+            "candidates": _candidates(readings, rules),
+        }
+        return Answer(rules.spell(best.text), best.probability, detail)
 
     def read(self, picture: Picture, rules: Rules) -> list[Reading]:
         """All likely texts that keep the rules, likeliest first; at least one."""
-        line = _line_of_text(picture)
-        log_probs = self._recognizer.read([line])[0]
-        readings = self._decode(log_probs, rules)
-        if readings[0].probability < MOSTLY:
-            looks = further_looks(picture, line, log_probs)
-            others = [self._decode(self._recognizer.read([look])[0], rules) for look in looks]
-            readings = average([readings, *others])
-        if readings[0].text == "":
-            raise Unsolvable("no_text", "no text of the wanted length was found")
-        return readings
+        return _together(self._look_well(picture, rules))
 
-    def _decode(self, log_probs: LogProbs, rules: Rules) -> list[Reading]:
+    def _look_well(self, picture: Picture, rules: Rules) -> "list[_Look]":
+        """As many looks as are needed, one at least."""
+        line = _line_of_text(picture)
+        looks = [self._look(line, View(0, picture.width), rules)]
+        if looks[0].readings[0].probability < MOSTLY:
+            further = further_looks(picture, line, looks[0].seen)
+            looks += [self._look(pixels, view, rules) for pixels, view in further]
+        return looks
+
+    def _look(self, pixels: Pixels, view: View, rules: Rules) -> "_Look":
+        seen = self._recognizer.read([pixels])[0]
+        allowed = restrict(seen, self._recognizer.alphabet, rules.symbols)
+        return _Look(view, seen, allowed, self._decode(allowed, rules))
+
+    def _decode(self, allowed: LogProbs, rules: Rules) -> list[Reading]:
         """Texts that keep the rules, likeliest first; one empty text if there is none."""
         alphabet = self._recognizer.alphabet
-        allowed = restrict(log_probs, alphabet, rules.symbols)
         if allowed[:, alphabet.blank].sum() > np.log(MOSTLY):
             return [Reading("", NEVER)]
         found = beam_search(allowed, alphabet, min_length=rules.least, max_length=rules.most)
         return found or [Reading("", NEVER)]
+
+    def _characters(
+        self, text: str, looks: "list[_Look]", picture: Picture, rules: Rules
+    ) -> list[dict[str, Json]]:
+        return describe_characters(
+            rules.spell(text),
+            self._recognizer.alphabet.encode(text),
+            [(look.allowed, look.view) for look in looks],
+            size=(picture.width, picture.height),
+        )
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What one run of the model made of a picture.
+
+    Attributes:
+        view: the columns it was given.
+        seen: what it gave.
+        allowed: the same, of the symbols that may occur.
+        readings: likeliest first; at least one, of an empty text if nothing is there.
+    """
+
+    view: View
+    seen: LogProbs
+    allowed: LogProbs
+    readings: list[Reading]
+
+
+def _together(looks: list[_Look]) -> list[Reading]:
+    """What the looks say together, likeliest first.
+
+    Raises:
+        Unsolvable: that nothing is there.
+    """
+    first, *further = [look.readings for look in looks]
+    readings = average([first, *further]) if further else first
+    if readings[0].text == "":
+        raise Unsolvable("no_text", "no text of the wanted length was found")
+    return readings
 
 
 def _line_of_text(picture: Picture) -> Pixels:
@@ -169,11 +220,8 @@ def _line_of_text(picture: Picture) -> Pixels:
     raise Unsolvable("no_text", "the picture is blank")
 
 
-def _candidates(readings: list[Reading], rules: Rules) -> dict[str, list[dict[str, str | float]]]:
+def _candidates(readings: list[Reading], rules: Rules) -> list[dict[str, Json]]:
     """The three likeliest texts, for the caller to see how close it was."""
-    return {
-        "candidates": [
-            {"text": rules.spell(r.text), "confidence": round(r.probability, 4)}
-            for r in readings[:3]
-        ]
-    }
+    return [
+        {"text": rules.spell(r.text), "confidence": round(r.probability, 4)} for r in readings[:3]
+    ]

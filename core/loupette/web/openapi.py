@@ -319,7 +319,7 @@ _TYPE = {
     "sample_answer": "r7k4m",
     "status": "ready",
     "tier": None,
-    "weights": None,
+    "weights": [],
     "accuracy": None,
 }
 

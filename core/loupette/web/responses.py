@@ -98,7 +98,9 @@ def disclose(error: Exception, *, of: str) -> LoupetteError:
         known = error
     if isinstance(known, InternalError | SolverError) and not isinstance(known, Unsolvable):
         facts = {"log_id": of} if parse_log_id(of) else {}
-        _log.error("%s failed: %s", of, error, exc_info=error, extra=facts)
+        # What ended a solver is said in the message; a trace would lead through the engine alone.
+        trace = error if isinstance(known, InternalError) or error.__cause__ else None
+        _log.error("%s failed: %s", of, error, exc_info=trace, extra=facts)
     return known
 
 

@@ -126,7 +126,9 @@ _TYPE = {
     "tier": described(
         nullable({"type": "string", "enum": list(TIERS)}), "等级", "of conformance, as recorded"
     ),
-    "weights": nullable(record({"sha256": TEXT, "date": nullable(TEXT)})),
+    "weights": listed(
+        record({"file": nullable(TEXT), "sha256": TEXT, "date": nullable(TEXT)}),
+    ),
     "accuracy": nullable(ref("Measured")),
 }
 

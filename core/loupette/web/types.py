@@ -7,7 +7,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from loupette.card import Card
+from loupette.card import Card, Weights
 from loupette.errors import UnknownType
 from loupette.money import to_yuan
 from loupette.options import accepted_options
@@ -71,9 +71,13 @@ def describe_type(
         "sample_answer": spec.sample_answer,
         "status": state,
         "tier": tier,
-        "weights": {"sha256": card.sha256, "date": card.date} if card else None,
+        "weights": [_describe_weights(one) for one in (card, *card.further)] if card else [],
         "accuracy": msgspec.to_builtins(card.measured) if card and card.measured else None,
     }
+
+
+def _describe_weights(weights: Weights) -> dict[str, object]:
+    return {"file": weights.model_file, "sha256": weights.sha256, "date": weights.date}
 
 
 def _describe_option(option: Option) -> dict[str, object]:

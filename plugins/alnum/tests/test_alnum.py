@@ -14,6 +14,7 @@ import loupette_alnum
 from loupette.plugin import Answer, Challenge, OptionValue, Picture, SolverSpec, Unsolvable
 from loupette.toolkit.ctc import Alphabet, beam_search
 from loupette.toolkit.images import open_picture
+from loupette.toolkit.looks import MOSTLY
 from loupette.toolkit.metrics import Labelled, read_labels
 from loupette.toolkit.recognizer import CtcRecognizer
 from loupette.toolkit.text import Rules, TextSolver, read_rules
@@ -203,6 +204,43 @@ def test_candidates_begin_with_the_answer(solver: TextSolver, spec: SolverSpec) 
     candidates = answer.detail["candidates"]
     assert isinstance(candidates, list)
     assert candidates[0] == {"text": answer.result, "confidence": round(answer.confidence, 4)}
+
+
+def test_characters_spell_the_answer_within_the_picture(solver: TextSolver) -> None:
+    for item in read_labels(SAMPLES):
+        posted = open_picture(item.path)
+        answer = read(solver, posted, case="upper")
+        if isinstance(answer, Unsolvable):
+            continue
+        parts = answer.detail["characters"]
+        assert isinstance(parts, list)
+        assert "".join(part["text"] for part in parts) == answer.result
+        together = np.prod([part["confidence"] for part in parts])
+        if answer.confidence >= MOSTLY:  # else it is the mean of several looks
+            assert together == pytest.approx(answer.confidence, abs=0.02)
+        boxes = np.array([part["box"] for part in parts])
+        ends = boxes[:, 0] + boxes[:, 2]
+        assert (boxes[1:, 0] == ends[:-1]).all()
+        assert (boxes[:, 2] > 0).all() and boxes[0, 0] >= 0 and ends[-1] <= posted.width
+        assert (boxes[:, 1::2] == [0, posted.height]).all()
+
+
+def test_a_closer_look_tells_places_in_the_whole_picture(solver: TextSolver) -> None:
+    """Small and at the right of a wide canvas: what the model is given again is a part of it."""
+    text = picture(np.asarray(Image.open(SAMPLES / "05.png").convert("RGB")))
+    wide = np.full((1, text.height, 3 * text.width, 4), text.frames[0, 0, 0], np.uint8)
+    wide[:, :, -text.width :] = text.frames
+    answer = read(solver, Picture(wide, "png"))
+    assert isinstance(answer, Answer)
+    parts = answer.detail["characters"]
+    assert isinstance(parts, list)
+    alone = read(solver, text)
+    assert isinstance(alone, Answer) and alone.result == answer.result
+    expected = alone.detail["characters"]
+    assert isinstance(expected, list)
+    for part, other in zip(parts, expected, strict=True):
+        middle = part["box"][0] + part["box"][2] / 2
+        assert abs(middle - 2 * text.width - (other["box"][0] + other["box"][2] / 2)) < 10
 
 
 def test_fading_frames_are_read_together(solver: TextSolver, spec: SolverSpec) -> None:

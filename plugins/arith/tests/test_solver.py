@@ -74,6 +74,16 @@ def test_answer_is_the_value_of_the_expression_it_names(solver: SumSolver, sampl
     assert 0.5 < answer.confidence <= 1.0
 
 
+def test_characters_are_those_of_the_expression(solver: SumSolver, sample: Pixels) -> None:
+    answer = read(solver, sample)
+    parts = answer.detail["characters"]
+    assert isinstance(parts, list)
+    assert "".join(part["text"] for part in parts) == answer.detail["expression"]
+    assert all(0.5 < part["confidence"] <= 1 for part in parts)
+    edges = [edge for part in parts for edge in (part["box"][0], sum(part["box"][::2]))]
+    assert edges == sorted(edges) and edges[0] >= 0 and edges[-1] <= sample.shape[1]
+
+
 def test_light_ink_on_dark_is_read(solver: SumSolver, sample: Pixels) -> None:
     dark = sample.copy()
     dark[..., :3] = 255 - dark[..., :3]

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 import fakes
 from loupette.settings import Images, Settings
 from loupette.store.database import Database
-from loupette.store.keys import create_key
+from loupette.store.keys import create_key, list_keys, set_rate
 from loupette.web import service
 from loupette.web.app import create_app
 from loupette.web.service import Service
@@ -40,11 +40,12 @@ def test_a_key_from_its_making_to_its_end(admin: Any, client: TestClient, unused
     secret = made_key(admin.do("/console/keys", action="create", scope_solve="1", **wanted))
     assert secret not in admin.http.get("/console/keys").text
     assert solve(client, secret).json()["data"]["balance"] == 1.49
-    assert admin.do("/console/keys", action="top_up", account=unused_name, amount="2").status_code
+    top_up = {"action": "top_up", "account": unused_name, "amount": "2", "form": unused_name}
+    assert admin.do("/console/keys", **top_up).status_code == 303
     assert solve(client, secret).json()["data"]["balance"] == 3.48
     shown = admin.http.get(f"/console/keys?q={unused_name}").text
     assert "¥3.48" in shown and "50/s" in shown and "过期于" in shown
-    admin.do("/console/keys", action="limit", prefix=secret[:11], rate="0.001")
+    admin.do("/console/keys", action="limit", prefix=secret[:11], rate="0.001", burst="1")
     # The first may come within a moment of the last one, whose fiftieth of a second still counts.
     assert [solve(client, secret).status_code for _ in range(2)][1] == 429
     new = made_key(
@@ -66,17 +67,55 @@ def test_a_key_from_its_making_to_its_end(admin: Any, client: TestClient, unused
         {"action": "create", "account": "x", "scope_read": "1", "balance": "0.0000001"},
         {"action": "create", "account": "x", "scope_read": "1", "days": "99999"},
         {"action": "create", "account": "x" * 300, "scope_read": "1"},
-        {"action": "top_up", "account": "nobody-at-all", "amount": "1"},
-        {"action": "top_up", "account": "nobody-at-all", "amount": "many"},
+        {"action": "top_up", "account": "nobody-at-all", "amount": "1", "form": "f"},
+        {"action": "top_up", "account": "nobody-at-all", "amount": "many", "form": "f"},
+        {"action": "limit", "prefix": "PREFIX", "rate": "5"},
+        {"action": "limit", "prefix": "PREFIX", "rate": "5", "burst": "0"},
+        {"action": "limit", "prefix": "PREFIX", "rate": "5", "burst": "many"},
         {"action": "disable", "prefix": "ak_nowhere1"},
         {"action": "explode"},
         {},
     ],
 )
 def test_what_cannot_be_done_is_a_page_that_says_why(admin: Any, fields: dict[str, str]) -> None:
-    reply = admin.do("/console/keys", **fields)
+    named = {name: value.replace("PREFIX", admin.prefix) for name, value in fields.items()}
+    reply = admin.do("/console/keys", **named)
     assert reply.status_code == 400
     assert 'role="alert"' in reply.text
+
+
+def field(page: str, action: str, name: str) -> str:
+    """What a form of the page sends under that name."""
+    (form,) = re.findall(rf'name="action" value="{action}">(.*?)</form>', page, re.DOTALL)
+    (value,) = re.findall(rf'name="{name}"[^>]* value="([^"]*)"', form)
+    return str(value)
+
+
+def test_a_top_up_that_is_sent_twice_adds_once(admin: Any, shop: Any) -> None:
+    page = f"/console/keys?q={shop.account}"
+    top_up = {"action": "top_up", "account": shop.account, "amount": "2"}
+    form = field(admin.http.get(page).text, "top_up", "form")
+    for _ in range(2):
+        assert admin.do("/console/keys", **top_up, form=form).status_code == 303
+    assert "¥3.00" in admin.http.get(page).text
+    changed = admin.do("/console/keys", **{**top_up, "amount": "5"}, form=form)
+    assert changed.status_code == 400 and "sent before" in changed.text
+    assert admin.do("/console/keys", **top_up).status_code == 400  # no form of ours
+    assert "¥3.00" in admin.http.get(page).text
+    again = field(admin.http.get(page).text, "top_up", "form")
+    assert again != form
+    admin.do("/console/keys", **top_up, form=again)
+    assert "¥5.00" in admin.http.get(page).text
+
+
+def test_changing_the_rate_alone_keeps_the_burst(admin: Any, shop: Any, settings: Settings) -> None:
+    with Database.open(settings.database) as database:
+        set_rate(database, shop.prefix, rate=4, burst=77, now_ms=0)
+    shown = field(admin.http.get(f"/console/keys?q={shop.account}").text, "limit", "burst")
+    admin.do("/console/keys", action="limit", prefix=shop.prefix, rate="8", burst=shown)
+    with Database.open(settings.database) as database:
+        (key,) = [one for one in list_keys(database.reader) if one.prefix == shop.prefix]
+    assert (key.rate, key.burst) == (8, 77)
 
 
 def test_a_price_changes_at_once_and_for_good(

@@ -21,8 +21,8 @@ ADMIN_PAGES = ["/console/types"]
 ADMIN_ACTIONS = [
     ("/console/keys", {"action": "create", "account": "new", "scope_solve": "1"}),
     ("/console/keys", {"action": "roll", "prefix": "PREFIX", "overlap": "1"}),
-    ("/console/keys", {"action": "limit", "prefix": "PREFIX", "rate": "5"}),
-    ("/console/keys", {"action": "top_up", "account": "ACCOUNT", "amount": "5"}),
+    ("/console/keys", {"action": "limit", "prefix": "PREFIX", "rate": "5", "burst": "5"}),
+    ("/console/keys", {"action": "top_up", "account": "ACCOUNT", "amount": "5", "form": "f"}),
     ("/console/keys", {"action": "disable", "prefix": "PREFIX"}),
     ("/console/types", {"type": str(fakes.ECHO), "price": "9", "is_on": "1"}),
     ("/console/ledger", {}),
@@ -144,7 +144,8 @@ def test_a_page_of_another_site_does_nothing_even_with_the_token(
 
 
 def test_a_page_of_this_server_may(admin: Any, shop: Any) -> None:
-    data = {"csrf": admin.token(), "action": "limit", "prefix": shop.prefix, "rate": "7"}
+    limit = {"action": "limit", "prefix": shop.prefix, "rate": "7", "burst": "9"}
+    data = {"csrf": admin.token(), **limit}
     for headers in ({"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://testserver"}):
         reply = admin.http.post("/console/keys", data=data, headers=headers, follow_redirects=False)
         assert reply.headers["location"] == "/console/keys?done=limited"

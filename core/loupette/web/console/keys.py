@@ -1,5 +1,6 @@
 """/console/keys: who may call; for administrators also to create, limit, roll over and disable."""
 
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
@@ -60,8 +61,10 @@ async def _disable(visit: Visit) -> Response:
 
 
 async def _limit(visit: Visit) -> Response:
-    rate = _rate(visit)
-    await visit.service.management.set_rate(visit.key, _needed(visit, "prefix"), rate=rate)
+    _needed(visit, "burst")
+    burst = _whole(visit, "burst", most=10**8) or 0  # the store knows how many may be
+    prefix, rate = _needed(visit, "prefix"), _rate(visit)
+    await visit.service.management.set_rate(visit.key, prefix, rate=rate, burst=burst)
     return see("/console/keys?done=limited")
 
 
@@ -71,6 +74,7 @@ async def _top_up(visit: Visit) -> Response:
         _needed(visit, "account"),
         _amount(visit, "amount"),
         note=visit.text("note") or f"console, {visit.key.prefix}",
+        form=_needed(visit, "form"),
     )
     return see("/console/keys?done=topped_up")
 
@@ -101,6 +105,8 @@ async def _show(visit: Visit, made: NewKey | None = None) -> Response:
         done=query.get("done", ""),
         now_ms=_now_ms(),
         scopes=SCOPES,
+        # Of each form that moves money: clicked twice, or sent again, it does so once.
+        new_form=secrets.token_urlsafe,
     )
 
 

@@ -134,13 +134,30 @@ class ExpressionDecoder:
         Returns:
             The readings, likeliest first; empty if no expression is possible.
         """
-        beam, scale = self._search(log_probs)
+        beam, scale = self._search(self.join_alike(log_probs))
         complete = {t: p.total for t, p in beam.items() if self._grammar.is_complete(p.state)}
         return _by_value(complete, self._grammar, scale)
 
-    def _search(self, log_probs: npt.NDArray[np.float32]) -> tuple[_Beam, float]:
+    def join_alike(self, log_probs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """What readings are made from: characters that look alike stand in for each other.
+
+        Args:
+            log_probs: float32, (time, classes), natural logarithms.
+
+        Returns:
+            float64, same shape; the two of a pair may sum to more than one.
+        """
+        joined = log_probs.astype(np.float64)
+        for pair in ALIKE:
+            if set(pair) <= set(self._chars):
+                both = list(map(self._chars.index, pair))
+                others = log_probs[:, both[::-1]] + math.log(_ALIKE_WEIGHT)
+                joined[:, both] = np.logaddexp(joined[:, both], others)
+        return joined
+
+    def _search(self, log_probs: npt.NDArray[np.float64]) -> tuple[_Beam, float]:
         """The last beam, and the factor that makes its numbers probabilities."""
-        probs = self._join_alike(np.exp(log_probs.astype(np.float64)))
+        probs = np.exp(log_probs)
         peaks = probs.max(axis=1)
         beam: _Beam = {"": _Prefix(START, blank=1.0)}
         # Each step is scaled to its peak, so that long inputs do not underflow.
@@ -155,15 +172,6 @@ class ExpressionDecoder:
         return {
             self._chars[c]: p for c, p in zip(classes.tolist(), step[classes].tolist(), strict=True)
         }
-
-    def _join_alike(self, probs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        joined = probs.copy()
-        for pair in ALIKE:
-            if set(pair) <= set(self._chars):
-                one, other = map(self._chars.index, pair)
-                joined[:, one] += _ALIKE_WEIGHT * probs[:, other]
-                joined[:, other] += _ALIKE_WEIGHT * probs[:, one]
-        return joined
 
     def _extend(self, beam: _Beam, seen: dict[str, float]) -> _Beam:
         p_blank = seen.pop(_BLANK, 0.0)

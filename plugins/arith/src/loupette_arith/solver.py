@@ -1,10 +1,13 @@
 """The solver of type 50100: picture in, value of the sum out."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from loupette.plugin import Answer, Challenge, Picture, Unsolvable
+from loupette.plugin import Answer, Challenge, Picture, Pixels, Unsolvable
+from loupette.toolkit.characters import describe_characters
+from loupette.toolkit.ctc import LogProbs
 from loupette.toolkit.images import combine_frames, is_blank, is_line_shaped, median_frame
-from loupette.toolkit.looks import MOSTLY, further_looks
+from loupette.toolkit.looks import MOSTLY, View, further_looks
 from loupette.toolkit.recognizer import CtcRecognizer, Recognizer
 from loupette_arith.decode import ExpressionDecoder, Reading, average
 from loupette_arith.expression import format_value
@@ -35,38 +38,64 @@ class SumSolver:
             challenge: the picture; this type takes no options.
 
         Returns:
-            The value, and as detail the expression it was read from.
+            The value, and as detail the expression it was read from, with its ``characters``
+            (`loupette.toolkit.characters.describe_characters`).
 
         Raises:
             Unsolvable: ``no_expression``, nothing in the picture reads as a sum.
         """
-        best = self._read(challenge.image)
-        if best is None or best.confidence < LEAST_CONFIDENCE:
+        looks = self._look_well(challenge.image)
+        readings = _together(looks)
+        if not readings or readings[0].confidence < LEAST_CONFIDENCE:
             raise Unsolvable("no_expression", "nothing in the image reads as a sum")
-        return _answer(best)
+        return self._answer(readings[0], looks, challenge.image)
 
-    def _read(self, picture: Picture) -> Reading | None:
-        """The likeliest reading; of a picture in doubt, that of several looks at it."""
+    def _look_well(self, picture: Picture) -> "list[_Look]":
+        """As many looks as are needed; none where there is nothing to see."""
         line = combine_frames(picture.rgb_frames)
         if not is_line_shaped(picture.width, picture.height):
-            return None
+            return []
         if is_blank(line):  # what blinks on a moving ground may still stay in it
             line = median_frame(picture.rgb_frames)
         if is_blank(line):
-            return None
-        log_probs = self._recognizer.read([line])[0]
-        readings = self._decoder.read(log_probs)
+            return []
+        looks = [self._look(line, View(0, picture.width))]
+        readings = looks[0].readings
         if not readings or readings[0].confidence < MOSTLY:
-            looks = further_looks(picture, line, log_probs)
-            others = [self._decoder.read(self._recognizer.read([look])[0]) for look in looks]
-            readings = average([readings, *others])
-        return readings[0] if readings else None
+            further = further_looks(picture, line, looks[0].seen)
+            looks += [self._look(pixels, view) for pixels, view in further]
+        return looks
+
+    def _look(self, line: Pixels, view: View) -> "_Look":
+        seen = self._recognizer.read([line])[0]
+        return _Look(view, seen, self._decoder.read(seen))
+
+    def _answer(self, best: Reading, looks: "list[_Look]", picture: Picture) -> Answer:
+        characters = describe_characters(
+            best.expression,
+            self._recognizer.alphabet.encode(best.expression),
+            [(self._decoder.join_alike(look.seen), look.view) for look in looks],
+            size=(picture.width, picture.height),
+        )
+        value = format_value(best.value)
+        return Answer(
+            result=value,
+            confidence=best.confidence,
+            detail={"expression": best.expression, "value": value, "characters": characters},
+        )
 
 
-def _answer(reading: Reading) -> Answer:
-    value = format_value(reading.value)
-    return Answer(
-        result=value,
-        confidence=reading.confidence,
-        detail={"expression": reading.expression, "value": value},
-    )
+@dataclass(frozen=True)
+class _Look:
+    """What one run of the model made of a picture: its columns, what was seen, and read."""
+
+    view: View
+    seen: LogProbs
+    readings: list[Reading]
+
+
+def _together(looks: list[_Look]) -> list[Reading]:
+    """What the looks say together, likeliest first."""
+    if len(looks) > 1:
+        return average([look.readings for look in looks])
+    return looks[0].readings if looks else []

@@ -27,10 +27,13 @@ def _sample() -> bytes:
 
 
 def _card() -> dict[str, Json]:
-    text = (resources.files("loupette_slider") / "weights" / "card.json").read_text(
-        encoding="utf-8"
+    """That of the detector, with the refiner's under ``further``."""
+    folder = resources.files("loupette_slider") / "weights"
+    detector, refiner = (
+        json.loads((each / "card.json").read_text(encoding="utf-8"))
+        for each in (folder, folder / "edges")
     )
-    card: dict[str, Json] = json.loads(text)
+    card: dict[str, Json] = {**detector, "further": [refiner]}
     return card
 
 
