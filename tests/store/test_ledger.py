@@ -228,7 +228,7 @@ def test_failed_settlement_writes_nothing_and_frees_the_hold(
     first = make_log(10_000)
     charge(ledger, first)
     hold = ledger.hold(key.account_id, 10_000)
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(StoreError, match="LOG20241101000001 was charged already"):
         ledger.settle(hold, make_log(10_000, id=first.id)).result()
     assert (balance(db), count(db, "ledger"), count(db, "logs")) == (990_000, 2, 1)
     assert ledger.available(key.account_id) == 990_000

@@ -80,7 +80,7 @@ async def solve_for(request: Request, key: KeyRecord, fields: Fields) -> Respons
     service = service_of(request)
     progress = _Progress(time.monotonic())
     try:
-        call = _admit(service, progress, key)
+        call = await _admit(service, progress, key)
         with service.room():
             return await _answer(request, service, progress, call, fields)
     except Exception as error:  # an edge, as above
@@ -95,11 +95,11 @@ async def _solve(request: Request, service: Service, progress: _Progress) -> Res
         with service.stranger():
             fields = await _read(request, service)
         secret = one_key(None, api_key_in(fields))
-        call = _admit(service, progress, identify(service.engine, secret))
+        call = await _admit(service, progress, await identify(service.engine, secret))
         with service.room():
             return await _answer(request, service, progress, call, fields)
     # Refusals are cheapest before the body is read.
-    call = _admit(service, progress, identify(service.engine, in_header))
+    call = await _admit(service, progress, await identify(service.engine, in_header))
     with service.room():
         fields = await _read(request, service)
         one_key(in_header, api_key_in(fields))
@@ -136,10 +136,10 @@ async def _answer(
 _REPLAYED = {"Idempotent-Replayed": "true"}
 
 
-def _admit(service: Service, progress: _Progress, key: KeyRecord) -> Call:
+async def _admit(service: Service, progress: _Progress, key: KeyRecord) -> Call:
     """Number the request, count it against the key's rate, see whether the key may."""
-    progress.call = service.engine.begin(key, progress.started_s)
-    progress.headers |= service.count(key)
+    progress.call = await service.engine.begin(key, progress.started_s)
+    progress.headers |= await service.count(key)
     permit(key, _SCOPE)
     return progress.call
 
