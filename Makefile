@@ -7,16 +7,24 @@ PACKAGES := -e '.[client]' -e plugins/slider -e plugins/arith -e plugins/alnum
 PAGES := README.md docs/*.md plugins/*/README.md
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 
-.PHONY: run test test-samples test-api test-browser screens lint audit format docs conformance chaos fuzz soak bench-accuracy cards bench-peers bench-load bench-logs bench-batches assets sheets train-alnum train-arith wheels test-wheels clean
+.PHONY: run test test-samples test-cluster test-postgres test-api test-browser screens lint audit format docs conformance chaos fuzz soak bench-accuracy cards bench-peers bench-load bench-logs bench-batches assets sheets train-alnum train-arith wheels test-wheels clean
 
 run: .venv/served  ## serve on 127.0.0.1:8000; the first start prints a demo key
 	$(BIN)/loupette serve --demo
 
 test: .venv/developed  ## all tests that need Python alone
-	$(BIN)/python -m pytest -m "not foreign"
+	$(BIN)/python -m pytest -m "not foreign and not cluster"
 
 test-samples: .venv/developed  ## the documents' samples in their own languages: curl, PHP, Node
 	$(BIN)/python -m pytest -m foreign tests/test_documented_samples.py
+
+test-cluster: test-postgres  ## what more than one machine needs
+
+# Debian's server where there is none; on another system, have one on PATH.
+test-postgres: .venv/developed  ## the contract of the store, two servers and faults on a real PostgreSQL
+	@command -v postgres /usr/lib/postgresql/*/bin/postgres >/dev/null || \
+	  (apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql >/dev/null)
+	timeout 1800 $(BIN)/python -m pytest -m cluster
 
 test-api: .venv/developed  ## /openapi.json against a running server, EXAMPLES=200 for each operation
 	$(BIN)/python -m pytest tests/web/test_openapi.py --api-examples $(or $(EXAMPLES),200)

@@ -37,7 +37,7 @@ from loupette.options import MIN_CONFIDENCE
 from loupette.plugin import TEXT_OPTIONS, Option, hookspecs
 from loupette.plugin.types import DOCUMENTED_TYPES
 from loupette.registry import ServedType, build_catalogue
-from loupette.settings import PREFIX, Settings
+from loupette.settings import Settings, variable_of
 from loupette.store.database import Database
 from loupette.store.keys import create_key
 from loupette.store.ledger import topup
@@ -88,6 +88,8 @@ MENDS = {
     "solver_crashed": "tell the operator the log ID",
     "client_gone": "look the log ID up in `/api/v1/logs`; nothing was charged",
     "internal_error": "tell the operator the log ID",
+    "outcome_unknown": "look the log ID up in `/api/v1/logs`, or send it again with the same"
+    " Idempotency-Key",
 }
 """What a caller can do about each reason; tests/test_docs.py finds a reason without a line."""
 
@@ -513,7 +515,7 @@ def settings_table() -> str:
     return table(
         ("variable", "default", "meaning"),
         (
-            (_code(PREFIX + field.name.upper()), _default(field), meanings[field.name])
+            (_code(variable_of(field.name)), _default(field), meanings[field.name])
             for field in fields(Settings)
         ),
     )

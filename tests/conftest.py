@@ -5,7 +5,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from starlette.testclient import TestClient
@@ -22,6 +24,9 @@ from loupette.store.keys import create_key  # noqa: E402
 from loupette.store.ledger import topup  # noqa: E402
 from loupette.web.app import create_app  # noqa: E402
 
+if TYPE_CHECKING:
+    import pgserver  # not imported before it is used: it needs psycopg
+
 REGISTRY = "\n".join(
     f"[types.{type_id}]\nprice = 0.01\ndeadline_s = {1 if type_id == fakes.SLOW else 20}\n"
     for type_id in range(fakes.ECHO, fakes.CLOSED + 1)
@@ -32,6 +37,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--api-examples", type=int, default=5, help="requests for each operation of /openapi.json"
     )
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator["pgserver.Server"]:
+    """A PostgreSQL server on loopback, for the whole run; nothing here is about its disk."""
+    import pgserver
+
+    with pgserver.running(is_durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_postgres(postgres: "pgserver.Server") -> Callable[[], str]:
+    """Makes databases, each of its own; gives their URLs."""
+    numbers = count(1)
+
+    def make() -> str:
+        name = f"test_{next(numbers)}"
+        postgres.execute(f"CREATE DATABASE {name}")
+        return postgres.url(name)
+
+    return make
 
 
 @pytest.fixture(scope="session")

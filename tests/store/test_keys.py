@@ -19,6 +19,8 @@ from loupette.store.keys import (
 )
 from loupette.store.ledger import topup
 
+ON_BOTH = True
+
 
 def test_secret_is_long_random_and_url_safe(db: Database, now_ms: int) -> None:
     secrets = {create_key(db, "acme", now_ms=now_ms).secret for _ in range(20)}
@@ -112,6 +114,7 @@ def test_prefix_does_not_authenticate(db: Database, key: KeyRecord) -> None:
     assert find_key(db.reader, key.prefix) is None
 
 
+@pytest.mark.sqlite
 def test_finding_a_key_searches_no_table_from_end_to_end(db: Database, now_ms: int) -> None:
     statements: list[str] = []
     secret = create_key(db, "acme", now_ms=now_ms).secret

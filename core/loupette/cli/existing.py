@@ -16,7 +16,7 @@ def open_existing(settings: Settings) -> Store:
         StoreError: there is none; a mistyped path must not read as an empty, clean ledger.
     """
     _demand(settings)
-    return open_database(settings.database)
+    return open_database(settings.database, settings.database_url)
 
 
 @contextmanager
@@ -27,12 +27,12 @@ def read_existing(settings: Settings) -> Iterator[Connection]:
         StoreError: there is none, or it is of another version.
     """
     _demand(settings)
-    with read_database(settings.database) as connection:
+    with read_database(settings.database, settings.database_url) as connection:
         yield connection
 
 
 def _demand(settings: Settings) -> None:
-    if not settings.database.exists():
+    if settings.database_url is None and not settings.database.exists():
         raise StoreError(
             f"there is no database {settings.database}; name it with --database or"
             " LOUPETTE_DATABASE, or make one with `loupette keys create`"

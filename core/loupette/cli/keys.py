@@ -82,7 +82,7 @@ def create(
     """  # noqa: D301  # click looks for a real backspace
     if balance < 0:
         raise click.BadParameter("must not be negative", param_hint="--balance")
-    with open_database(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         made = store.create_key(
             database,
             name,

@@ -43,7 +43,7 @@ def serve(settings: Settings, host: str, port: int, workers: int | None, demo: b
     catalogue = build_catalogue(load_plugins(settings.modules).loaded, settings.registry)
     # A port that is taken must be known before the demo key is shown, which happens only once.
     listener = _listen(host, port)
-    with open_database(settings.database, exclusive=True) as database:
+    with open_database(settings.database, settings.database_url, exclusive=True) as database:
         if demo:
             click.echo(_welcome(database, _url(host, port), catalogue))
     types = ", ".join(map(str, catalogue.types)) or "no type"

@@ -99,11 +99,11 @@ class LogCounter:
     def _newest_in(self, first: int) -> int:
         """The day's highest committed id, also when its log row was pruned; 0 when none is."""
         row = self._db.reader.execute(
-            "SELECT MAX(COALESCE((SELECT MAX(id) FROM logs WHERE id BETWEEN ?1 AND ?2), 0),"
-            " COALESCE((SELECT MAX(log_id) FROM ledger WHERE log_id BETWEEN ?1 AND ?2), 0))",
+            "SELECT MAX(id) FROM (SELECT MAX(id) AS id FROM logs WHERE id BETWEEN ?1 AND ?2"
+            " UNION ALL SELECT MAX(log_id) FROM ledger WHERE log_id BETWEEN ?1 AND ?2) AS newest",
             (first, first + DAY_SIZE - 1),
         ).fetchone()
-        return int(row[0])
+        return int(row[0] or 0)
 
 
 def format_log_id(log_id: int) -> str:

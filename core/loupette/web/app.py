@@ -51,7 +51,7 @@ def create_app(settings: Settings) -> Starlette:
         for failure in plugins.failures:
             _log.error("plugin %s did not load: %s", failure.name, failure.reason)
         catalogue = build_catalogue(plugins.loaded, settings.registry)
-        with open_database(settings.database, exclusive=True) as database:
+        with open_database(settings.database, settings.database_url, exclusive=True) as database:
             pool = make_executor(catalogue, plugins.loaded, settings)
             pool.start()
             engine = Engine(
@@ -67,6 +67,8 @@ def create_app(settings: Settings) -> Starlette:
             await management.apply_overrides()
             chores = [
                 asyncio.create_task(purge(engine, every_s=_PURGE_EVERY_S)),
+                asyncio.create_task(engine.front.tend()),
+                asyncio.create_task(follow_types(engine, management)),
                 asyncio.create_task(check_ledger(engine, service.metrics, every_s=_CHECK_EVERY_S)),
             ]
             try:
@@ -134,6 +136,16 @@ async def purge(engine: Engine, *, every_s: float) -> None:
         except Exception:
             _log.exception("old replies and images were not purged")
         await asyncio.sleep(every_s)
+
+
+async def follow_types(engine: Engine, management: Management) -> None:
+    """Take over what is decided on types at other servers of the database."""
+    while True:
+        await engine.front.until_types_change()
+        try:
+            await management.apply_overrides()
+        except Exception:
+            _log.exception("decisions on types were not read")
 
 
 async def check_ledger(engine: Engine, metrics: Metrics, *, every_s: float) -> None:

@@ -13,7 +13,13 @@ from starlette.responses import Response
 from starlette.types import Receive
 
 from loupette.calls import Call, Outcome, Posted
-from loupette.errors import BadField, InternalError, LoupetteError, RateLimited
+from loupette.errors import (
+    BadField,
+    InternalError,
+    LoupetteError,
+    OutcomeUnknown,
+    RateLimited,
+)
 from loupette.messages import REQUESTS
 from loupette.store.keys import KeyRecord
 from loupette.store.logs import format_log_id
@@ -187,7 +193,12 @@ async def _fail(service: Service, progress: _Progress, cause: Exception) -> Resp
 
 
 def _is_logged(service: Service, call: Call, error: LoupetteError) -> bool:
-    """Every request of a known key, but of those over its rate no more than the rate."""
+    """Every request of a known key, but of those over its rate no more than the rate.
+
+    One that may have been charged is logged with its charge, or not at all.
+    """
+    if isinstance(error, OutcomeUnknown):
+        return False
     is_over_rate = isinstance(error, RateLimited) and error.quota is not None
     return not is_over_rate or service.logs_refusal(call.key)
 

@@ -1,0 +1,181 @@
+"""Open a PostgreSQL database: what commands write, what is read, and what a server needs."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import psycopg
+
+from loupette.errors import StoreError
+from loupette.store.batches import Batches
+from loupette.store.connection import Connection, Rows
+from loupette.store.postgres.connection import (
+    WITHOUT_LIMIT,
+    PostgresConnection,
+    connect,
+    describe_url,
+    is_lost,
+)
+from loupette.store.postgres.migrating import check_schema, migrate
+from loupette.store.postgres.notices import Notices
+from loupette.store.postgres.writer import RequestWriter
+
+Result = TypeVar("Result")
+
+
+class PostgresDatabase:
+    """One database that several servers may have open.
+
+    What commands and the console write is rare: each operation is a transaction of its own, on one
+    connection. What requests write goes through `requests`, in batches, on another.
+
+    Attributes:
+        requests: the writer of a server; None where the database is not open to be served.
+        notices: of changes by other servers and commands; likewise.
+    """
+
+    def __init__(self, url: str, path: Path, *, serving: bool) -> None:
+        self._url = url
+        self._path = path
+        self._writer = connect(url)
+        try:
+            migrate(self._writer)
+            self.requests = RequestWriter(lambda: connect(url)) if serving else None
+            self.notices = Notices(lambda: connect(url)) if serving else None
+        except BaseException:
+            self._writer.close()
+            raise
+        self._operations: Batches[_Job] = Batches(self._do, "loupette-operations")
+        self._thread = threading.local()
+        self._readers: list[_Reader] = []
+
+    @property
+    def path(self) -> Path:
+        """Beside it a server keeps its files; the file itself is not there."""
+        return self._path
+
+    @property
+    def name(self) -> str:
+        """Its address without the password."""
+        return describe_url(self._url)
+
+    @property
+    def reader(self) -> "_Reader":
+        """The calling thread's read-only connection, renewed when it was lost."""
+        try:
+            reader: _Reader = self._thread.reader
+        except AttributeError:
+            reader = self._thread.reader = _Reader(self._url)
+            self._readers.append(reader)
+        return reader
+
+    def submit(self, operation: Callable[[Connection], Result]) -> "Future[Result]":
+        """Queue an operation: a transaction of its own, undone where it raises.
+
+        Raises:
+            Overloaded, StoreError: see `Batches.put`.
+        """
+        future: Future[Result] = Future()
+        self._operations.put(_Job(operation, future))
+        return future
+
+    def write(self, operation: Callable[[Connection], Result]) -> Result:
+        """Submit and wait: for commands and tests, never on the event loop."""
+        return self.submit(operation).result()
+
+    def _do(self, batch: Sequence["_Job"]) -> None:
+        for job in batch:
+            try:
+                job.future.set_result(self._run(job.operation))
+            except BaseException as error:  # whatever it raised belongs to whoever submitted it
+                job.future.set_exception(error)
+
+    def _run(self, operation: Callable[[Connection], Result]) -> Result:
+        if is_lost(self._writer.raw):
+            self._writer = connect(self._url)
+        try:
+            with self._writer.raw.transaction():
+                return operation(self._writer)
+        except psycopg.OperationalError as error:
+            if not is_lost(self._writer.raw):
+                raise
+            raise StoreError(
+                "the connection to the database was lost; look whether it was written before"
+                f" doing it again: {error}"
+            ) from error
+
+    @contextmanager
+    def snapshot_reader(self) -> Iterator[PostgresConnection]:
+        """A read-only connection of its own for one long look, which `interrupt` stops."""
+        with closing(connect(self._url, read_only=True, **WITHOUT_LIMIT)) as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Finish what is queued and close every connection; a second call does nothing."""
+        if self.notices is not None:
+            self.notices.close()
+        if self.requests is not None:
+            self.requests.close()
+        self._operations.close()
+        self._writer.close()
+        for reader in self._readers:
+            reader.close()
+        self._readers.clear()
+
+    def __enter__(self) -> "PostgresDatabase":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    operation: Callable[[Connection], Any]  # Any: the queue holds operations of every result type
+    future: "Future[Any]"
+
+
+class _Reader:
+    """A read-only connection that is made when it is needed, and again when it was lost."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: PostgresConnection | None = None
+
+    def execute(self, sql: str, parameters: Any = (), /) -> Rows:
+        """Run one statement; once more over a new connection where the old one was lost."""
+        kept = self._connection
+        if kept is not None and not is_lost(kept.raw):
+            try:
+                return kept.execute(sql, parameters)
+            except psycopg.OperationalError:
+                if not is_lost(kept.raw):
+                    raise
+        self._connection = connect(self._url, read_only=True)
+        return self._connection.execute(sql, parameters)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+
+@contextmanager
+def read_database(url: str) -> Iterator[PostgresConnection]:
+    """Open an up-to-date database for reading alone, without a limit to the time that takes.
+
+    Raises:
+        StoreError: it cannot be reached, or is of another version.
+    """
+    with closing(connect(url, read_only=True, **WITHOUT_LIMIT)) as connection:
+        check_schema(connection)
+        yield connection
