@@ -31,6 +31,16 @@ def read_existing(settings: Settings) -> Iterator[Connection]:
         yield connection
 
 
+def refuse_shared(settings: Settings, instead: str) -> None:
+    """Say what to do instead of what is only for SQLite.
+
+    Raises:
+        StoreError: the data is in PostgreSQL.
+    """
+    if settings.database_url is not None:
+        raise StoreError(f"the data is in PostgreSQL, which has its own tools for this: {instead}")
+
+
 def _demand(settings: Settings) -> None:
     if settings.database_url is None and not settings.database.exists():
         raise StoreError(

@@ -72,6 +72,13 @@ class Store(Protocol):
         """A read-only connection of its own for one long look."""
         ...
 
+    def drop_log_parts(self, below: int) -> int:
+        """Delete log entries with lower ids where whole parts of the log have no others.
+
+        Gives how many; what is left is deleted row by row.
+        """
+        ...
+
     def close(self) -> None:
         """Finish what is queued and close every connection."""
         ...

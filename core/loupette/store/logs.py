@@ -240,7 +240,7 @@ def delete_older_than(db: Store, before_ms: int) -> int:
     another process looks only now and then whether it may go on, and would find it busy for ever.
     So the event loop must not call it.
     """
-    total = 0
+    total = db.drop_log_parts(first_id_of(before_ms))
     deleted = _PRUNE_STEP
     while deleted == _PRUNE_STEP:
         started_s = time.monotonic()

@@ -1,6 +1,6 @@
 """Open the database of an installation: a SQLite file, or PostgreSQL where a URL is given."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -44,6 +44,17 @@ def read_database(path: Path, url: str | None = None) -> Iterator[Connection]:
         return
     with closing(open_to_read(path)) as connection:
         yield connection
+
+
+def copy_database(path: Path, url: str) -> Mapping[str, tuple[int, int]]:
+    """Copy a SQLite file into an empty PostgreSQL database; gives what was compared, by name.
+
+    Raises:
+        StoreError: nothing was copied.
+    """
+    with _extra():
+        from loupette.store.postgres.copying import copy_to_postgres
+    return copy_to_postgres(path, url)
 
 
 def open_front(store: Store) -> Front:

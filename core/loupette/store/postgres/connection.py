@@ -37,8 +37,7 @@ _READING = {
     "default_transaction_read_only": "on",
     "default_transaction_isolation": "repeatable read",
 }
-WITHOUT_LIMIT = {"statement_timeout": "0"}
-"""For what reads, or copies, everything there is."""
+_LONG = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 
 
 class PostgresConnection:
@@ -60,18 +59,18 @@ class PostgresConnection:
         self.raw.close()
 
 
-def connect(url: str, *, read_only: bool = False, **settings: str) -> PostgresConnection:
+def connect(url: str, *, read_only: bool = False, is_long: bool = False) -> PostgresConnection:
     """Connect within five seconds.
 
     Args:
         url: of the database, with the password where it needs one.
         read_only: it cannot write, and a transaction is one snapshot.
-        settings: of PostgreSQL, for this connection.
+        is_long: a statement may take any time, as it reads or copies everything there is.
 
     Raises:
         StoreError: the database cannot be reached.
     """
-    wanted = _USUAL | (_READING if read_only else {}) | settings
+    wanted = _USUAL | (_READING if read_only else {}) | (_LONG if is_long else {})
     try:
         raw = psycopg.connect(
             make_conninfo(url, **_USUAL_PARAMETERS), autocommit=True, cursor_factory=RawCursor

@@ -15,7 +15,6 @@ from loupette.errors import StoreError
 from loupette.store.batches import Batches
 from loupette.store.connection import Connection, Rows
 from loupette.store.postgres.connection import (
-    WITHOUT_LIMIT,
     PostgresConnection,
     connect,
     describe_url,
@@ -112,8 +111,16 @@ class PostgresDatabase:
     @contextmanager
     def snapshot_reader(self) -> Iterator[PostgresConnection]:
         """A read-only connection of its own for one long look, which `interrupt` stops."""
-        with closing(connect(self._url, read_only=True, **WITHOUT_LIMIT)) as connection:
+        with closing(connect(self._url, read_only=True, is_long=True)) as connection:
             yield connection
+
+    def drop_log_parts(self, below: int) -> int:
+        """Drop the tables of months that are over, which takes no longer for many entries."""
+        return self.write(
+            lambda connection: int(
+                connection.execute("SELECT drop_log_months(?)", (below,)).fetchone()[0]
+            )
+        )
 
     def close(self) -> None:
         """Finish what is queued and close every connection; a second call does nothing."""
@@ -176,6 +183,6 @@ def read_database(url: str) -> Iterator[PostgresConnection]:
     Raises:
         StoreError: it cannot be reached, or is of another version.
     """
-    with closing(connect(url, read_only=True, **WITHOUT_LIMIT)) as connection:
+    with closing(connect(url, read_only=True, is_long=True)) as connection:
         check_schema(connection)
         yield connection

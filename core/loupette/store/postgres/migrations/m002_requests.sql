@@ -142,10 +142,42 @@ BEGIN
     RETURN swept;
 END $$;
 
+-- Have a table for the log entries of a month, such as 202411.
+CREATE FUNCTION add_log_month(the_month bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('loupette months'));
+    IF to_regclass('logs_' || the_month) IS NULL THEN
+        EXECUTE format('CREATE TABLE logs_%s PARTITION OF logs FOR VALUES FROM (%s) TO (%s)',
+            the_month, the_month * 1000000000000, (the_month + 1) * 1000000000000);
+    END IF;
+END $$;
+
+-- Delete the entries of whole months, all with ids below this one; how many there were.
+CREATE FUNCTION drop_log_months(below bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    part text;
+    bound bigint;
+    entries bigint;
+    dropped bigint := 0;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('loupette months'));
+    FOR part IN SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'logs'::regclass AND c.relname ~ '^logs_[0-9]+$'
+    LOOP
+        bound := (substr(part, 6)::bigint + 1) * 1000000000000;
+        IF bound <= below THEN
+            EXECUTE format('SELECT count(*) FROM %I', part) INTO entries;
+            EXECUTE format('DROP TABLE %I', part);
+            dropped := dropped + entries;
+            UPDATE log_retention SET deleted_below = bound WHERE deleted_below < bound;
+        END IF;
+    END LOOP;
+    RETURN dropped;
+END $$;
+
 -- Give a server some numbers of a day: those above the returned one. Their month gets its table.
 CREATE FUNCTION take_log_ids(the_day bigint, wanted bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    the_month bigint := the_day / 1000000000000;
     newest bigint;
     above bigint;
 BEGIN
@@ -163,10 +195,6 @@ BEGIN
         UPDATE log_days SET given = newest - the_day + wanted WHERE first_id = the_day;
         above := newest;
     END IF;
-    PERFORM pg_advisory_xact_lock(hashtext('loupette months'));
-    IF to_regclass('logs_' || the_month) IS NULL THEN
-        EXECUTE format('CREATE TABLE logs_%s PARTITION OF logs FOR VALUES FROM (%s) TO (%s)',
-            the_month, the_month * 1000000000000, (the_month + 1) * 1000000000000);
-    END IF;
+    PERFORM add_log_month(the_day / 1000000000000);
     RETURN above;
 END $$;
