@@ -1,9 +1,10 @@
 """Open a PostgreSQL database: what commands write, what is read, and what a server needs."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +16,12 @@ from loupette.errors import StoreError
 from loupette.store.batches import Batches
 from loupette.store.connection import Connection, Rows
 from loupette.store.postgres.connection import (
+    PATIENCE_S,
     PostgresConnection,
     connect,
     describe_url,
     is_lost,
+    reconnect,
 )
 from loupette.store.postgres.migrating import check_schema, migrate
 from loupette.store.postgres.notices import Notices
@@ -41,6 +44,8 @@ class PostgresDatabase:
     def __init__(self, url: str, path: Path, *, serving: bool) -> None:
         self._url = url
         self._path = path
+        self._patience_s = PATIENCE_S if serving else 0.0
+        self._closing = threading.Event()
         self._writer = connect(url)
         try:
             migrate(self._writer)
@@ -69,7 +74,9 @@ class PostgresDatabase:
         try:
             reader: _Reader = self._thread.reader
         except AttributeError:
-            reader = self._thread.reader = _Reader(self._url)
+            reader = self._thread.reader = _Reader(
+                lambda: connect(self._url, read_only=True), self._patience_s, self._closing
+            )
             self._readers.append(reader)
         return reader
 
@@ -95,8 +102,7 @@ class PostgresDatabase:
                 job.future.set_exception(error)
 
     def _run(self, operation: Callable[[Connection], Result]) -> Result:
-        if is_lost(self._writer.raw):
-            self._writer = connect(self._url)
+        self._revive_writer()
         try:
             with self._writer.raw.transaction():
                 return operation(self._writer)
@@ -107,6 +113,17 @@ class PostgresDatabase:
                 "the connection to the database was lost; look whether it was written before"
                 f" doing it again: {error}"
             ) from error
+
+    def _revive_writer(self) -> None:
+        """Ask before each operation, as what is lost in one cannot be done again."""
+        with suppress(psycopg.OperationalError):
+            self._writer.execute("SELECT")
+        if is_lost(self._writer.raw):
+            self._writer = reconnect(
+                lambda: connect(self._url),
+                until_s=time.monotonic() + self._patience_s,
+                closing=self._closing,
+            )
 
     @contextmanager
     def snapshot_reader(self) -> Iterator[PostgresConnection]:
@@ -124,6 +141,7 @@ class PostgresDatabase:
 
     def close(self) -> None:
         """Finish what is queued and close every connection; a second call does nothing."""
+        self._closing.set()
         if self.notices is not None:
             self.notices.close()
         if self.requests is not None:
@@ -155,21 +173,28 @@ class _Job:
 class _Reader:
     """A read-only connection that is made when it is needed, and again when it was lost."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(
+        self,
+        connect: Callable[[], PostgresConnection],
+        patience_s: float,
+        closing: threading.Event,
+    ) -> None:
+        self._connect = connect
+        self._patience_s = patience_s
+        self._closing = closing
         self._connection: PostgresConnection | None = None
 
     def execute(self, sql: str, parameters: Any = (), /) -> Rows:
-        """Run one statement; once more over a new connection where the old one was lost."""
-        kept = self._connection
-        if kept is not None and not is_lost(kept.raw):
+        """Run one statement; again over a new connection where the old one was lost."""
+        until_s = time.monotonic() + self._patience_s
+        while True:
+            if self._connection is None or is_lost(self._connection.raw):
+                self._connection = reconnect(self._connect, until_s=until_s, closing=self._closing)
             try:
-                return kept.execute(sql, parameters)
+                return self._connection.execute(sql, parameters)
             except psycopg.OperationalError:
-                if not is_lost(kept.raw):
+                if not is_lost(self._connection.raw) or time.monotonic() > until_s:
                     raise
-        self._connection = connect(self._url, read_only=True)
-        return self._connection.execute(sql, parameters)
 
     def close(self) -> None:
         if self._connection is not None:

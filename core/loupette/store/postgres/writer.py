@@ -14,11 +14,13 @@ import psycopg
 
 from loupette.errors import OutcomeUnknown, StoreError
 from loupette.store.batches import Batches
-from loupette.store.postgres.connection import PostgresConnection, is_lost
+from loupette.store.postgres.connection import (
+    PATIENCE_S,
+    PostgresConnection,
+    is_lost,
+    reconnect,
+)
 
-_PATIENCE_S = 20.0
-"""So long requests wait for a database that went away; a restart takes a few seconds."""
-_RETRY_S = 0.1
 _LOCK = "SELECT FROM accounts WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE"
 _STORE_REPLY = "UPDATE idempotency SET reply = $1 WHERE account_id = $2 AND key = $3"
 
@@ -231,17 +233,14 @@ class RequestWriter:
     def _reconnect(self) -> bool:
         """Whether there is a new connection, after waiting as long as there is patience."""
         self._connection.close()
-        until_s = (self._lost_s or time.monotonic()) + _PATIENCE_S
-        while True:
-            try:
-                self._connection = self._connect()
-            except StoreError as error:
-                if self._closing.wait(_RETRY_S) or time.monotonic() > until_s:
-                    _log.error("%s", error.message)
-                    return False
-            else:
-                # With one that is lost again and again, patience ends as well.
-                return not self._lost_s or time.monotonic() <= until_s + _PATIENCE_S
+        until_s = (self._lost_s or time.monotonic()) + PATIENCE_S
+        try:
+            self._connection = reconnect(self._connect, until_s=until_s, closing=self._closing)
+        except StoreError as error:
+            _log.error("%s", error.message)
+            return False
+        # With one that is lost again and again, patience ends as well.
+        return not self._lost_s or time.monotonic() <= until_s + PATIENCE_S
 
 
 def _lost(verb: Verb, *, was_sent: bool) -> Exception:
