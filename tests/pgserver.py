@@ -64,6 +64,14 @@ class Server:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(_WITHIN_S)
 
+    def cpu_s(self) -> float:
+        """Processor time of all its processes so far, those that ended too."""
+        assert self._process is not None
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ended_s = sum(_times_s(pid)[2:])
+        return ended_s + sum(sum(_times_s(int(one))[:2]) for one in (pid, *children))
+
     def execute(self, sql: str, database: str = "postgres") -> list[tuple[object, ...]]:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             cursor = connection.execute(sql.encode())
@@ -123,6 +131,15 @@ def _find_programs() -> Path:
     if postgres is None:
         raise FileNotFoundError("there is no PostgreSQL; make test-postgres installs Debian's")
     return Path(postgres).parent
+
+
+def _times_s(pid: int) -> tuple[float, ...]:
+    """Of a process, in it and for it in the kernel, then those of its children that ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:  # it ended meanwhile, and is in its parent's sum now
+        return (0.0,) * 4
+    return tuple(int(field) / os.sysconf("SC_CLK_TCK") for field in fields[11:15])
 
 
 def _is_root() -> bool:
