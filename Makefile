@@ -25,6 +25,7 @@ test-postgres: .venv/developed  ## the contract of the store, two servers and fa
 	@command -v postgres /usr/lib/postgresql/*/bin/postgres >/dev/null || \
 	  (apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql >/dev/null)
 	timeout 1800 $(BIN)/python -m pytest -m cluster
+	timeout 1800 $(BIN)/python -m pytest --postgres -m "not sqlite" tests/web
 
 test-api: .venv/developed  ## /openapi.json against a running server, EXAMPLES=200 for each operation
 	$(BIN)/python -m pytest tests/web/test_openapi.py --api-examples $(or $(EXAMPLES),200)

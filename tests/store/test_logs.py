@@ -221,6 +221,16 @@ def test_filters_choose_type_and_outcome(db: Database, key: KeyRecord, make_log:
     assert ids(db, key.account_id, outcome="never") == []
 
 
+def test_answers_are_found_by_a_part_of_them(
+    db: Database, key: KeyRecord, make_log: MakeLog
+) -> None:
+    found = record(db, make_log(outcome="unsure", answer="ab12"))
+    record(db, make_log(outcome="unsure", answer="xy34"))
+    record(db, make_log(outcome="no_gap", answer=None))
+    assert ids(db, key.account_id, answer="b1") == [found]
+    assert ids(db, None, answer="B1") == []
+
+
 def test_times_are_from_inclusive_to_exclusive(
     db: Database, key: KeyRecord, make_log: MakeLog, now_ms: int
 ) -> None:

@@ -28,7 +28,7 @@ _BY_ID = _COLUMNS + "WHERE k.id = ?"
 _SEARCH = (
     _COLUMNS
     + "WHERE (?1 = '' OR instr(a.name, ?1) > 0 OR instr(COALESCE(k.name, ''), ?1) > 0"
-    + " OR instr(k.prefix, ?1) > 0) AND (?2 IS NULL OR k.account_id = ?2)"
+    + " OR instr(k.prefix, ?1) > 0) AND (CAST(?2 AS BIGINT) IS NULL OR k.account_id = ?2)"
     + " ORDER BY k.id DESC LIMIT ?3 OFFSET ?4"
 )
 _ACTIVE = (

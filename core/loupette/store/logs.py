@@ -38,7 +38,7 @@ FROM logs l LEFT JOIN reports r ON r.log_id = l.id
 """
 _HAS_ANSWER = (
     "instr(l.answer, ?) > 0 AND l.id >= (SELECT MIN(id) FROM"
-    " (SELECT id FROM logs ORDER BY id DESC LIMIT 100000))"
+    " (SELECT id FROM logs ORDER BY id DESC LIMIT 100000) AS newest)"
 )
 
 
