@@ -22,7 +22,7 @@ test-cluster: test-postgres  ## what more than one machine needs
 
 # Debian's server where there is none; on another system, have one on PATH.
 test-postgres: .venv/developed  ## the contract of the store, two servers and faults on a real PostgreSQL
-	@command -v postgres /usr/lib/postgresql/*/bin/postgres >/dev/null || \
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || \
 	  (apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql >/dev/null)
 	timeout 1800 $(BIN)/python -m pytest -m cluster
 	timeout 1800 $(BIN)/python -m pytest --postgres -m "not sqlite" tests/web

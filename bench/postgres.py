@@ -4,6 +4,10 @@
 the same for a request: set its price aside in one transaction; then move balance, ledger and log in
 another. The textbook's begins a transaction, locks the account with ``SELECT ... FOR UPDATE``,
 writes and commits, over as many connections as a pool would have. Rounds of both alternate.
+
+What must be three times the textbook's is the number of charges for a second of processor time, of
+client and database together: beside other programs, whoever has more processes is given more of the
+machine, and the textbook has sixteen. Charges a second are told, too.
 """
 
 import argparse
@@ -18,6 +22,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pgserver
 from loupette.store.batches import BATCH
@@ -135,7 +140,7 @@ def _charge(connection: PostgresConnection, key: KeyRecord, hold_id: int, log_id
     connection.execute("COMMIT")
 
 
-def measure(seconds: float) -> dict[str, object]:
+def measure(seconds: float) -> dict[str, Any]:
     """Alternate both ways on one database; the books must add up after all of it."""
     rates: dict[str, list[float]] = {"batched": [], "textbook": []}
     cpu_us: dict[str, list[float]] = {"batched": [], "textbook": []}
@@ -176,7 +181,12 @@ def measure(seconds: float) -> dict[str, object]:
             name: round(statistics.median(found)) for name, found in cpu_us.items()
         },
         "rounds": {name: [round(rate) for rate in found] for name, found in rates.items()},
-        "batched_over_textbook": round(medians["batched"] / medians["textbook"], 2),
+        "batched_over_textbook": {
+            "charges_per_s": round(medians["batched"] / medians["textbook"], 2),
+            "charges_per_processor_s": round(
+                statistics.median(cpu_us["textbook"]) / statistics.median(cpu_us["batched"]), 2
+            ),
+        },
         "checked_charges": found.charges,
     }
 
@@ -193,7 +203,7 @@ def main() -> None:
     print(text)
     if options.json:
         options.json.write_text(text + "\n", encoding="utf-8")
-    if float(str(found["batched_over_textbook"])) < options.at_least:
+    if found["batched_over_textbook"]["charges_per_processor_s"] < options.at_least:
         raise SystemExit(f"batching gains less than {options.at_least:g} times")
 
 
