@@ -3,16 +3,18 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 
 import psycopg
 import pytest
 
-from loupette.errors import InsufficientBalance, LoupetteError, OutcomeUnknown
+from loupette.errors import InsufficientBalance, LoupetteError, OutcomeUnknown, StoreError
 from loupette.store import logs, overrides
 from loupette.store.keys import KeyRecord, NewKey, create_key, disable_key
 from loupette.store.ledger import verify
 from loupette.store.logs import LogEntry
 from loupette.store.overrides import Override
+from loupette.store.postgres import connection as connection_module
 from loupette.store.postgres.database import PostgresDatabase
 from loupette.store.postgres.front import SharedFront
 from loupette.store.postgres.writer import RequestWriter
@@ -210,6 +212,32 @@ def test_who_waits_too_long_for_a_commit_is_told_that_it_is_unknown(
             runner.run(front.hold(made.record.account_id, 1, within_s=5))
     front.release(hold)
     runner.run(charge(front, made.record))  # back without hands
+
+
+def test_account_that_stays_locked_fails_its_batch_in_the_time_of_one_statement(
+    url: str,
+    open_server: OpenServer,
+    made: NewKey,
+    runner: asyncio.Runner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By a server that hangs, say; and when that is over, charges are made as before."""
+    monkeypatch.setitem(connection_module._USUAL, "statement_timeout", "500ms")
+
+    async def scenario() -> None:
+        front = SharedFront(open_server())
+        holds = [front.hold(made.record.account_id, 1, within_s=5) for _ in range(40)]
+        started_s = time.monotonic()
+        done = await asyncio.gather(*holds, return_exceptions=True)
+        assert all(isinstance(one, StoreError) for one in done)
+        assert time.monotonic() - started_s < 15  # forty alone would take twenty seconds
+        other.execute("ROLLBACK")
+        await charge(front, made.record)
+
+    with closing(connection_module.connect(url)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT FROM accounts FOR UPDATE")
+        runner.run(scenario())
 
 
 def test_keys_are_forgotten_where_nothing_can_be_heard(

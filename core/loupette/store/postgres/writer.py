@@ -170,8 +170,7 @@ class RequestWriter:
         for job in batch:
             job.resolve()
 
-    def _commit(self, batch: list[_Job]) -> None:
-        was_sent = False
+    def _commit(self, batch: list[_Job], *, was_sent: bool = False) -> None:
         while not is_lost(self._connection.raw) or self._reconnect():
             try:
                 self._transact(batch, is_again=was_sent)
@@ -221,14 +220,18 @@ class RequestWriter:
             raw.execute("COMMIT")
 
     def _isolate(self, batch: list[_Job], error: Exception) -> None:
-        """Undo all, and do each again alone; the one that fails alone keeps its error."""
+        """Undo all, and do each again alone; the one that fails alone keeps its error.
+
+        Not where the time was up, which each of them might take again.
+        """
         with suppress(psycopg.Error):
             self._connection.raw.execute("ROLLBACK")
-        if len(batch) == 1:
-            batch[0].error = _explain(error)
+        if len(batch) == 1 or isinstance(error, psycopg.errors.QueryCanceled):
+            for job in batch:
+                job.error = _explain(error)
             return
         for job in batch:
-            self._commit([job])
+            self._commit([job], was_sent=True)
 
     def _reconnect(self) -> bool:
         """Whether there is a new connection, after waiting as long as there is patience."""
