@@ -7,16 +7,25 @@ PACKAGES := -e '.[client]' -e plugins/slider -e plugins/arith -e plugins/alnum
 PAGES := README.md docs/*.md plugins/*/README.md
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 
-.PHONY: run test test-samples test-api test-browser screens lint audit format docs conformance chaos fuzz soak bench-accuracy cards bench-peers bench-load bench-logs bench-batches assets sheets train-alnum train-arith wheels test-wheels clean
+.PHONY: run test test-samples test-cluster test-postgres test-api test-browser screens lint audit format docs conformance chaos chaos-postgres fuzz soak bench-accuracy cards bench-peers bench-load bench-logs bench-postgres bench-batches assets sheets train-alnum train-arith wheels test-wheels clean
 
 run: .venv/served  ## serve on 127.0.0.1:8000; the first start prints a demo key
 	$(BIN)/loupette serve --demo
 
 test: .venv/developed  ## all tests that need Python alone
-	$(BIN)/python -m pytest -m "not foreign"
+	$(BIN)/python -m pytest -m "not foreign and not cluster"
 
 test-samples: .venv/developed  ## the documents' samples in their own languages: curl, PHP, Node
 	$(BIN)/python -m pytest -m foreign tests/test_documented_samples.py
+
+test-cluster: test-postgres  ## what more than one machine needs
+
+# Debian's server where there is none; on another system, have one on PATH.
+test-postgres: .venv/developed  ## the contract of the store, two servers and faults on a real PostgreSQL
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || \
+	  (apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql >/dev/null)
+	timeout 1800 $(BIN)/python -m pytest -m cluster
+	timeout 1800 $(BIN)/python -m pytest --postgres -m "not sqlite" tests/web
 
 test-api: .venv/developed  ## /openapi.json against a running server, EXAMPLES=200 for each operation
 	$(BIN)/python -m pytest tests/web/test_openapi.py --api-examples $(or $(EXAMPLES),200)
@@ -54,6 +63,9 @@ conformance: .venv/developed  ## check the plugins with the kit, record their ti
 chaos: .venv/developed  ## [ROUNDS=200] [SEED=1]: a fault a round under load, then every promise checked
 	PYTHONPATH=tests $(BIN)/python -m chaos.rounds --rounds $(or $(ROUNDS),200) --seed $(or $(SEED),1)
 
+chaos-postgres: .venv/developed  ## [ROUNDS=10] [JSON=file]: two servers on PostgreSQL; one or it is killed
+	PYTHONPATH=tests $(BIN)/python -m chaos.shared --rounds $(or $(ROUNDS),10) $(if $(JSON),--json $(JSON))
+
 fuzz: .venv/developed  ## [BODIES=100000] [SEED=1]: hostile bodies over loopback
 	PYTHONPATH=tests $(BIN)/python -m chaos.fuzz --bodies $(or $(BODIES),100000) --seed $(or $(SEED),1)
 
@@ -85,6 +97,10 @@ bench-load: .venv/developed  ## [WORKERS=n] [SECONDS=5] [JSON=file]: requests a 
 
 bench-logs: .venv/developed  ## [ROWS=10000000] [FOLDER=folder] [JSON=file]: with a long log
 	$(BIN)/python bench/logs.py $(if $(ROWS),--rows $(ROWS)) $(if $(FOLDER),--folder $(FOLDER)) \
+	  $(if $(JSON),--json $(JSON))
+
+bench-postgres: .venv/developed  ## [SECONDS=5] [JSON=file]: batched charges beside a textbook's
+	PYTHONPATH=tests $(BIN)/python bench/postgres.py $(if $(SECONDS),--seconds $(SECONDS)) \
 	  $(if $(JSON),--json $(JSON))
 
 bench-batches: .venv/developed  ## whether solve_batch would gain: 50200's model alone and in batches

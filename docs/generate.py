@@ -37,7 +37,7 @@ from loupette.options import MIN_CONFIDENCE
 from loupette.plugin import TEXT_OPTIONS, Option, hookspecs
 from loupette.plugin.types import DOCUMENTED_TYPES
 from loupette.registry import ServedType, build_catalogue
-from loupette.settings import PREFIX, Settings
+from loupette.settings import Settings, variable_of
 from loupette.store.database import Database
 from loupette.store.keys import create_key
 from loupette.store.ledger import topup
@@ -88,6 +88,8 @@ MENDS = {
     "solver_crashed": "tell the operator the log ID",
     "client_gone": "look the log ID up in `/api/v1/logs`; nothing was charged",
     "internal_error": "tell the operator the log ID",
+    "outcome_unknown": "look the log ID up in `/api/v1/logs`, or send it again with the same"
+    " Idempotency-Key",
 }
 """What a caller can do about each reason; tests/test_docs.py finds a reason without a line."""
 
@@ -322,6 +324,41 @@ def _scores_by_type() -> dict[int, list[dict[str, Any]]]:
     return by_type
 
 
+CHARGES = ROOT / "bench" / "postgres.json"
+"""Written by ``make bench-postgres JSON=bench/postgres.json``."""
+DEATHS = ROOT / "bench" / "postgres_chaos.json"
+"""Written by ``make chaos-postgres JSON=bench/postgres_chaos.json``."""
+
+
+def postgres_measured() -> str:
+    """Charges a second on PostgreSQL, and what came of killing it or a server under load."""
+    charges = json.loads(CHARGES.read_text(encoding="utf-8"))
+    deaths = json.loads(DEATHS.read_text(encoding="utf-8"))
+    ways = {"batched": "as Loupette writes them", "textbook": "`SELECT ... FOR UPDATE`, a pool"}
+    rates = table(
+        ("two transactions for each of many requests", "charges/s", "processor µs a charge"),
+        (
+            (name, charges["charges_per_s"][way], charges["cpu_us_per_charge"][way])
+            for way, name in ways.items()
+        ),
+    )
+    faults = table(
+        ("under load of two servers", "times", "answers again after", "at the longest"),
+        (
+            (name, row["rounds"], f"{row['back_s_median']} s", f"{row['back_s_longest']} s")
+            for name, row in deaths["faults"].items()
+        ),
+    )
+    return (
+        f"`{charges['command']}`, PostgreSQL {charges['postgres']} on the same machine beside"
+        f" other programs, {charges['clients']} requests at once, {charges['date']}:\n\n"
+        f"{rates}\n`{deaths['command']}`: {deaths['acknowledged_charges']} acknowledged charges,"
+        f" {deaths['lost_or_doubled']} of them lost or made twice; {deaths['repeated_requests']}"
+        " requests were repeated by their callers. The times have the start of the killed process"
+        f" in them:\n\n{faults}"
+    )
+
+
 PEERS = ROOT / "bench" / "peers.json"
 """Written by ``make bench-peers DATA=folder JSON=bench/peers.json``."""
 
@@ -520,7 +557,7 @@ def settings_table() -> str:
     return table(
         ("variable", "default", "meaning"),
         (
-            (_code(PREFIX + field.name.upper()), _default(field), meanings[field.name])
+            (_code(variable_of(field.name)), _default(field), meanings[field.name])
             for field in fields(Settings)
         ),
     )

@@ -5,7 +5,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from starlette.testclient import TestClient
@@ -17,10 +19,13 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(TESTS), os.getenv("
 import fakes  # noqa: E402  # found by name in worker processes too, hence the path above
 from loupette.money import to_micros  # noqa: E402
 from loupette.settings import Settings  # noqa: E402
-from loupette.store.database import Database  # noqa: E402
 from loupette.store.keys import create_key  # noqa: E402
 from loupette.store.ledger import topup  # noqa: E402
+from loupette.store.opening import open_database  # noqa: E402
 from loupette.web.app import create_app  # noqa: E402
+
+if TYPE_CHECKING:
+    import pgserver  # not imported before it is used: it needs psycopg
 
 REGISTRY = "\n".join(
     f"[types.{type_id}]\nprice = 0.01\ndeadline_s = {1 if type_id == fakes.SLOW else 20}\n"
@@ -30,12 +35,40 @@ REGISTRY = "\n".join(
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
+        "--postgres", action="store_true", help="servers keep their accounts in PostgreSQL"
+    )
+    parser.addoption(
         "--api-examples", type=int, default=5, help="requests for each operation of /openapi.json"
     )
 
 
 @pytest.fixture(scope="session")
-def make_settings() -> Callable[..., Settings]:
+def postgres() -> Iterator["pgserver.Server"]:
+    """A PostgreSQL server on loopback, for the whole run; nothing here is about its disk."""
+    import pgserver
+
+    with pgserver.running(is_durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_postgres(postgres: "pgserver.Server") -> Callable[[], str]:
+    """Makes databases, each of its own; gives their URLs."""
+    numbers = count(1)
+
+    def make() -> str:
+        name = f"test_{next(numbers)}"
+        postgres.execute(f"CREATE DATABASE {name}")
+        return postgres.url(name)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_settings(request: pytest.FixtureRequest) -> Callable[..., Settings]:
+    """Makes settings of a server in a folder; with --postgres, each has a database of its own."""
+    urls: dict[Path, str] = {}
+
     def make(folder: Path, registry: str = REGISTRY, **changes: object) -> Settings:
         (folder / "registry.toml").write_text(registry, encoding="utf-8")
         values: dict[str, object] = {
@@ -44,6 +77,10 @@ def make_settings() -> Callable[..., Settings]:
             "workers": 2,
             "plugins": ("fakes",),
         }
+        if request.config.getoption("--postgres"):
+            if folder not in urls:
+                urls[folder] = request.getfixturevalue("new_postgres")()
+            values["database_url"] = urls[folder]
         return Settings(**(values | changes))  # type: ignore[arg-type]  # checked by use
 
     return make
@@ -77,16 +114,18 @@ def new_key(settings: Settings) -> Callable[..., str]:
     """Makes a key of a fresh account on the running server's database."""
 
     def make(balance: str = "100", *, rate: float = 1000, account: str | None = None) -> str:
-        return issue_key(settings.database, balance, rate=rate, account=account)
+        return issue_key(settings, balance, rate=rate, account=account)
 
     return make
 
 
 def issue_key(
-    path: Path, balance: str = "100", *, rate: float = 1000, account: str | None = None
+    where: Settings | Path, balance: str = "100", *, rate: float = 1000, account: str | None = None
 ) -> str:
+    """A key of an account on a server's database, or in a SQLite file."""
     name = account or f"account-{os.urandom(6).hex()}"
-    with Database.open(path) as database:
+    settings = where if isinstance(where, Settings) else Settings(database=where)
+    with open_database(settings.database, settings.database_url) as database:
         key = create_key(database, name, rate=rate, now_ms=0)
         if Decimal(balance):
             topup(database, name, to_micros(Decimal(balance)), now_ms=0)

@@ -165,6 +165,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "LOUPETTE_BODY_TIMEOUT_S": str(settings.body_timeout_s),
         "LOUPETTE_PLUGINS": ",".join(settings.plugins),
         "LOUPETTE_LOG_FORMAT": settings.log_format,
+        **({"DATABASE_URL": settings.database_url} if settings.database_url else {}),
     }
 
 

@@ -127,9 +127,9 @@ def test_the_client_knows_only_the_errors_of_the_engine() -> None:
 
 def test_the_web_takes_no_function_that_reads_the_database() -> None:
     """Those run on the event loop wherever somebody forgets a thread; the engine does not."""
-    known = ("audit.Audit", "database.Database", "keys.KeyRecord", "keys.NewKey", "keys.SCOPES",
-             "logs.LogRecord", "logs.format_log_id", "logs.parse_log_id", "statistics.Figures",
-             "statistics.Statistics")  # fmt: skip
+    known = ("audit.Audit", "keys.KeyRecord", "keys.NewKey", "keys.SCOPES",
+             "logs.LogRecord", "logs.format_log_id", "logs.parse_log_id", "opening.open_database",
+             "statistics.Figures", "statistics.Statistics")  # fmt: skip
     taken = {name for path in sources(CORE / "web") for name in imports(path)}
     stored = {name for name in taken if name.startswith("loupette.store")}
     assert stored <= {f"loupette.store.{name}" for name in known}

@@ -15,7 +15,7 @@ import pytest
 from loupette import client, plugin
 from loupette.plugin.types import DOCUMENTED_TYPES
 from loupette.registry import _REPORTS, _TYPE
-from loupette.settings import PREFIX, Settings
+from loupette.settings import Settings, variable_of
 from loupette.web.docs import anchor
 from loupette.web.responses import REASONS
 
@@ -67,7 +67,7 @@ def test_public_name_of_the_client_is_documented(name: str) -> None:
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Settings)])
 def test_setting_is_documented(name: str) -> None:
-    assert f"| `{PREFIX}{name.upper()}` |" in read("docs/operating.md")
+    assert f"| `{variable_of(name)}` |" in read("docs/operating.md")
 
 
 @pytest.mark.parametrize("reason", REASONS)

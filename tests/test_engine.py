@@ -33,6 +33,7 @@ from loupette.registry import build_catalogue
 from loupette.store import logs
 from loupette.store.audit import Audit
 from loupette.store.database import Database
+from loupette.store.front import LocalFront
 from loupette.store.keys import KeyRecord, find_key
 from loupette.store.ledger import verify
 from loupette.store.logs import LogRecord
@@ -54,17 +55,19 @@ class Desk:
         self.engine = engine
         self.key = key
 
-    def begin(self) -> Call:
-        return self.engine.begin(self.key, time.monotonic())
+    async def begin(self) -> Call:
+        return await self.engine.begin(self.key, time.monotonic())
 
     async def solve(self, posted: Posted, *, gone: asyncio.Future[None] | None = None) -> Outcome:
         never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         return await self.engine.solve(
-            self.begin(), posted, gone=gone or never, code=200, render=render
+            await self.begin(), posted, gone=gone or never, code=200, render=render
         )
 
     def balance(self) -> int:
-        return self.engine._ledger.available(self.key.account_id)
+        front = self.engine.front
+        assert isinstance(front, LocalFront)
+        return front.ledger.available(self.key.account_id)
 
     def logs(self) -> list[LogRecord]:
         return logs.query(self.engine.database.reader, self.key.account_id)
@@ -227,7 +230,7 @@ def test_a_failure_is_logged_with_its_reason_and_costs_nothing(run: Run) -> None
     async def scenario(desk: Desk) -> None:
         error = UnknownType("no such type")
         outcome = await desk.engine.fail(
-            desk.begin(), error, type_id=99999, code=400, render=render
+            await desk.begin(), error, type_id=99999, code=400, render=render
         )
         assert (outcome.error, outcome.cost_micros) == (error, 0)
         assert outcome.balance_micros == 1_000_000
@@ -239,14 +242,14 @@ def test_a_failure_is_logged_with_its_reason_and_costs_nothing(run: Run) -> None
 
 def test_log_ids_go_up_in_the_order_of_arrival(run: Run) -> None:
     async def scenario(desk: Desk) -> None:
-        first, second = desk.begin(), desk.begin()
+        first, second = await desk.begin(), await desk.begin()
         assert second.log_id == first.log_id + 1
 
     run(scenario)
 
 
-def named(desk: Desk, digest: bytes = b"d") -> Call:
-    call = desk.begin()
+async def named(desk: Desk, digest: bytes = b"d") -> Call:
+    call = await desk.begin()
     return Call(call.key, call.log_id, call.started_s, ("name", digest))
 
 
@@ -256,7 +259,7 @@ def test_one_request_for_a_name_goes_through_at_a_time(run: Run) -> None:
 
         async def enter() -> None:
             nonlocal inside
-            async with desk.engine.repeats.once(named(desk)) as stored:
+            async with desk.engine.repeats.once(await named(desk)) as stored:
                 assert stored is None
                 inside += 1
                 assert inside == 1
@@ -271,16 +274,16 @@ def test_one_request_for_a_name_goes_through_at_a_time(run: Run) -> None:
 def test_a_stored_answer_is_given_to_the_next_and_logged(run: Run) -> None:
     async def scenario(desk: Desk) -> None:
         never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        call = named(desk)
+        call = await named(desk)
         async with desk.engine.repeats.once(call):
             posted = Posted(fakes.ECHO, WHITE)
             await desk.engine.solve(call, posted, gone=never, code=200, render=render)
-        async with desk.engine.repeats.once(named(desk)) as stored:
+        async with desk.engine.repeats.once(await named(desk)) as stored:
             assert stored
             assert (stored.status, stored.reply) == (200, f"{call.log_id} 990000".encode())
         assert [log.outcome for log in desk.logs()] == ["replayed", "ok"]
         with pytest.raises(IdempotencyMismatch):
-            async with desk.engine.repeats.once(named(desk, b"another")):
+            async with desk.engine.repeats.once(await named(desk, b"another")):
                 pass
 
     run(scenario)
@@ -289,8 +292,8 @@ def test_a_stored_answer_is_given_to_the_next_and_logged(run: Run) -> None:
 def test_a_call_without_a_name_is_never_held_back(run: Run) -> None:
     async def scenario(desk: Desk) -> None:
         async with (
-            desk.engine.repeats.once(desk.begin()) as first,
-            desk.engine.repeats.once(desk.begin()) as second,
+            desk.engine.repeats.once(await desk.begin()) as first,
+            desk.engine.repeats.once(await desk.begin()) as second,
         ):
             assert (first, second) == (None, None)
 

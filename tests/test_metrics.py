@@ -102,11 +102,11 @@ def test_what_is_held_in_flight_and_waiting_is_looked_at(
 ) -> None:
     monkeypatch.setattr(WorkerPool, "waiting", 3)
     account_id = create_key(engine.database, "acme", now_ms=0).record.account_id
-    hold = engine._ledger.hold(account_id, 0)
+    hold = asyncio.run(engine.front.hold(account_id, 0, within_s=1))
     assert read(metrics, "loupette_in_flight") == 7
     assert read(metrics, "loupette_queue_depth") == 3
     assert read(metrics, "loupette_open_holds") == 1
-    engine._ledger.release(hold)
+    engine.front.release(hold)
     assert read(metrics, "loupette_open_holds") == 0
 
 

@@ -27,6 +27,9 @@ def test_variables_of_the_client_are_left_alone() -> None:
     ("variable", "text", "name", "value"),
     [
         ("LOUPETTE_DATABASE", "/data/money.db", "database", Path("/data/money.db")),
+        ("DATABASE_URL", "postgresql://me@db/x", "database_url", "postgresql://me@db/x"),
+        ("DATABASE_URL", "postgres://me@db/x", "database_url", "postgres://me@db/x"),
+        ("DATABASE_URL", "", "database_url", None),
         ("LOUPETTE_REGISTRY", "other.toml", "registry", Path("other.toml")),
         ("LOUPETTE_WORKERS", "3", "workers", 3),
         ("LOUPETTE_MAX_IN_FLIGHT", "7", "max_in_flight", 7),
@@ -114,3 +117,18 @@ def test_a_file_that_cannot_be_named_to_the_workers_is_an_error(tmp_path: Path) 
     (tmp_path / "a,b.py").touch()
     with pytest.raises(SettingsError, match="may have a comma"):
         _ = Settings(plugins_dir=tmp_path).modules
+
+
+def test_another_database_than_postgres_is_refused_without_telling_its_password() -> None:
+    with pytest.raises(SettingsError, match="must begin with postgresql://") as refused:
+        Settings.from_environment({"DATABASE_URL": "mysql://me:very-secret@db/x"})
+    assert "very-secret" not in refused.value.message
+
+
+def test_password_of_the_database_is_not_in_what_is_printed_of_the_settings() -> None:
+    assert "very-secret" not in repr(Settings(database_url="postgresql://me:very-secret@db/x"))
+
+
+def test_the_url_has_one_name_only() -> None:
+    with pytest.raises(SettingsError, match="is no setting"):
+        Settings.from_environment({"LOUPETTE_DATABASE_URL": "postgresql://me@db/x"})

@@ -13,13 +13,15 @@ from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from loupette.errors import PluginError
+from loupette.errors import PluginError, StoreError
 from loupette.packages import damaged_files, edited_in, find_distributions, has_hashes, source_of
 from loupette.settings import Settings
 from loupette.sources import find_sources
+from loupette.store.audit import audit
 from loupette.store.integrity import inspect
 from loupette.store.lock import serving_pid
 from loupette.store.migrations import describe_newer
+from loupette.store.opening import read_database
 from loupette.trial import Installed, find_installed, read_sample, try_import
 
 State: TypeAlias = Literal["ok", "warning", "failed"]
@@ -59,8 +61,11 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield check_runtime(packages)
     yield from check_files(packages)
     yield from _check_served(settings, packages)
-    yield check_server(settings.database)
-    yield check_database(settings.database)
+    if settings.database_url is None:
+        yield check_server(settings.database)
+        yield check_database(settings.database)
+    else:
+        yield check_shared_database(settings.database_url)
     yield check_disk(settings.database)
 
 
@@ -241,6 +246,21 @@ def check_database(path: Path) -> Finding:
     counted = found.checked
     books = f", {counted.accounts} accounts, {counted.entries} ledger entries" if counted else ""
     return Finding("database", "ok", f"{path}{books}, all adds up")
+
+
+def check_shared_database(url: str) -> Finding:
+    """Whether PostgreSQL can be reached, and the money in it adds up; it is only read."""
+    try:
+        with read_database(Path(), url) as reader:
+            found = audit(reader)
+    except StoreError as error:
+        mend = "see that it runs, that DATABASE_URL is right and its user may connect"
+        return Finding("database", "failed", error.message, mend)
+    if found.problems:
+        message = f"the books in PostgreSQL do not add up: {_first(found.problems)}"
+        return Finding("database", "failed", message, "see all of it: loupette ledger verify")
+    books = f"{found.accounts} accounts, {found.entries} ledger entries"
+    return Finding("database", "ok", f"PostgreSQL, {books}, all adds up")
 
 
 def _check_absent(path: Path) -> Finding:

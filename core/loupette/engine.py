@@ -17,13 +17,14 @@ from loupette.reading import read_once
 from loupette.registry import Catalogue, ServedType
 from loupette.repeats import Repeats, to_store
 from loupette.settings import Images
-from loupette.store import idempotency, keys, logs
+from loupette.store import idempotency, logs
 from loupette.store.audit import Audit, audit
-from loupette.store.database import Database, connect_read_only
+from loupette.store.connection import Store
+from loupette.store.front import Held
 from loupette.store.images import ImageFolder
 from loupette.store.keys import KeyRecord
-from loupette.store.ledger import Hold, Ledger
-from loupette.store.logs import LogCounter, LogEntry, LogRecord, format_log_id, record
+from loupette.store.logs import LogEntry, LogRecord, format_log_id
+from loupette.store.opening import open_front
 from loupette.store.reports import Reported, report
 
 _DAY_MS = 86_400_000
@@ -36,7 +37,7 @@ class Engine:
 
     Args:
         catalogue: what is served.
-        database: open, and written by this process alone.
+        database: open to be served.
         pool: started and closed by the caller.
         images: what is kept of the callers' images.
         images_max_bytes: of all that are kept.
@@ -45,7 +46,7 @@ class Engine:
     def __init__(
         self,
         catalogue: Catalogue,
-        database: Database,
+        database: Store,
         pool: Executor,
         *,
         images: Images = Images(),  # noqa: B008  # frozen
@@ -54,9 +55,8 @@ class Engine:
         self.catalogue = catalogue
         self.database = database
         self.pool = pool
-        self._ledger = Ledger(database)
-        self._counter = LogCounter(database)
-        self.repeats = Repeats(database)
+        self.front = open_front(database)
+        self.repeats = Repeats(self.front)
         self._images = images
         self._images_max_bytes = images_max_bytes
         self._image_folder = ImageFolder(database.path)
@@ -64,15 +64,11 @@ class Engine:
     @property
     def open_holds(self) -> int:
         """How many requests have money set aside."""
-        return self._ledger.open_holds
+        return self.front.open_holds
 
-    def find_key(self, secret: str) -> KeyRecord | None:
-        """The key with this secret, disabled or not; quick enough for the event loop."""
-        return keys.find_key(self.database.reader, secret)
-
-    def begin(self, key: KeyRecord, started_s: float) -> Call:
+    async def begin(self, key: KeyRecord, started_s: float) -> Call:
         """Number a request of a known key."""
-        return Call(key, self._counter.next_log_id(unix_ms()), started_s)
+        return Call(key, await self.front.next_log_id(unix_ms()), started_s)
 
     async def keep_images(self, call: Call, posted: Posted) -> Call:
         """Keep of a call's images what the operator wants; no failure of that ends the call."""
@@ -118,18 +114,20 @@ class Engine:
             raise UnsupportedOption(f"type {posted.type_id} takes one image, not image2")
         options = check_options(posted.options, served.spec)
         task = Task(posted.type_id, posted.image, posted.image2, options)
-        hold = self._ledger.hold(call.key.account_id, served.price_micros)
+        hold = await self.front.hold(
+            call.key.account_id, served.price_micros, within_s=served.deadline_s
+        )
         try:
             answer = await _unless_gone(read_once(self.pool, served, task), gone)
             return await self._settle(call, served, hold, answer, code=code, render=render)
         finally:
-            self._ledger.release(hold)
+            self.front.release(hold)
 
     async def _settle(
         self,
         call: Call,
         served: ServedType,
-        hold: Hold,
+        hold: Held,
         answer: Answer,
         *,
         code: int,
@@ -148,9 +146,8 @@ class Engine:
             return render(replace(outcome, balance_micros=balance_micros))
 
         entry = _entry(call, outcome, code=code, type_id=served.spec.type_id)
-        settled = self._ledger.settle(hold, entry, to_store(call, code, reply))
-        balance_micros = (await asyncio.wrap_future(settled)).balance_micros
-        return replace(outcome, balance_micros=balance_micros)
+        settled = await self.front.settle(hold, entry, to_store(call, code, reply))
+        return replace(outcome, balance_micros=settled.balance_micros)
 
     async def fail(
         self,
@@ -178,8 +175,7 @@ class Engine:
         # Only what the solver made of the image is final; a retry after anything else may succeed.
         stored = to_store(call, code, reply) if isinstance(error, Unsolvable) else None
         entry = _entry(call, outcome, code=code, type_id=type_id)
-        balance_micros = await asyncio.wrap_future(record(self.database, entry, stored))
-        return replace(outcome, balance_micros=balance_micros)
+        return replace(outcome, balance_micros=await self.front.record(entry, stored))
 
     async def report(
         self, account_id: int, log_id: int, *, verdict: str, true_answer: str | None
@@ -222,16 +218,15 @@ class Engine:
 
     async def verify_ledger(self) -> Audit:
         """Add the money up again, as ``loupette ledger verify`` does; a cancel interrupts it."""
-        connection = connect_read_only(self.database.path)
-        checking = asyncio.create_task(asyncio.to_thread(audit, connection))
-        try:
-            return await asyncio.shield(checking)
-        finally:
-            while not checking.done():  # an interrupt between two statements has no effect
-                connection.interrupt()
-                await asyncio.wait([checking], timeout=0.05)
-            checking.exception()  # of an interrupted one nobody else asks
-            connection.close()
+        with self.database.snapshot_reader() as connection:
+            checking = asyncio.create_task(asyncio.to_thread(audit, connection))
+            try:
+                return await asyncio.shield(checking)
+            finally:
+                while not checking.done():  # an interrupt between two statements has no effect
+                    connection.interrupt()
+                    await asyncio.wait([checking], timeout=0.05)
+                checking.exception()  # of an interrupted one nobody else asks
 
 
 async def _unless_gone(

@@ -39,6 +39,7 @@ LoupetteError
 │   └── SolverCrashed
 ├── ClientGone                      nobody is left to answer; nothing is charged
 ├── InternalError                   a fault of the server itself
+│   └── OutcomeUnknown              it may have been charged; the log tells
 └── OperatorError                   found at start or on the command line; names the mend
     ├── SettingsError
     ├── RegistryError
@@ -362,6 +363,13 @@ class InternalError(LoupetteError):
 
     reason = "internal_error"
     zh = "服务器内部错误"
+
+
+class OutcomeUnknown(InternalError):
+    """The database went away at the charge, so it is not known whether this was charged."""
+
+    reason = "outcome_unknown"
+    zh = "扣费结果未知"
 
 
 class OperatorError(LoupetteError):

@@ -34,12 +34,24 @@ class Limiter:
             now_s: a monotonic clock.
         """
         interval_s = 1 / rate
-        tolerance_s = interval_s * burst
         arrival_s = max(self._arrival_s.get(key_id, 0.0), now_s)
-        ahead_s = arrival_s + interval_s - now_s
-        # The tiny slack keeps sums of 1/rate from refusing the last request of a full burst.
-        if ahead_s > tolerance_s + 1e-9:
-            return Verdict(False, 0, ahead_s - tolerance_s)
-        self._arrival_s[key_id] = arrival_s + interval_s
-        remaining = int((tolerance_s - ahead_s) / interval_s + 1e-9)
-        return Verdict(True, remaining, 0.0 if remaining else ahead_s + interval_s - tolerance_s)
+        verdict = judge(arrival_s + interval_s - now_s, interval_s, burst=burst)
+        if verdict.allowed:
+            self._arrival_s[key_id] = arrival_s + interval_s
+        return verdict
+
+
+def judge(ahead_s: float, interval_s: float, *, burst: int) -> Verdict:
+    """What is to be said of a request that has been counted, wherever that was.
+
+    Args:
+        ahead_s: how far ahead of the clock its key is with it.
+        interval_s: between two requests in the long run.
+        burst: requests that may come at once.
+    """
+    tolerance_s = interval_s * burst
+    # The tiny slack keeps sums of 1/rate from refusing the last request of a full burst.
+    if ahead_s > tolerance_s + 1e-9:
+        return Verdict(False, 0, ahead_s - tolerance_s)
+    remaining = int((tolerance_s - ahead_s) / interval_s + 1e-9)
+    return Verdict(True, remaining, 0.0 if remaining else ahead_s + interval_s - tolerance_s)

@@ -74,9 +74,9 @@ class Management:
         _audit(key, "signed in from %s", address)
         return await opened
 
-    def signed_in(self, secret: str) -> KeyRecord | None:
-        """Whose session this is; quick enough for the event loop."""
-        return sessions.find_session(self._db.reader, secret, now_ms=_now_ms())
+    async def signed_in(self, secret: str) -> KeyRecord | None:
+        """Whose session this is."""
+        return await self._engine.front.find_session(secret, now_ms=_now_ms())
 
     async def sign_out(self, key: KeyRecord, secret: str) -> None:
         """End a session."""
@@ -253,13 +253,13 @@ class Management:
             await asyncio.to_thread(overrides.clear_override, self._db, type_id)
         else:
             await asyncio.to_thread(overrides.set_override, self._db, wanted)
-        self.apply_overrides()
+        await self.apply_overrides()
         state = "off" if is_off else "on"
         _audit(by, "switched type %s %s, price %s", type_id, state, price or "of registry.toml")
 
-    def apply_overrides(self) -> None:
+    async def apply_overrides(self) -> None:
         """Put what was decided into the engine's catalogue."""
-        self._overrides = overrides.list_overrides(self._db.reader)
+        self._overrides = await asyncio.to_thread(lambda: overrides.list_overrides(self._db.reader))
         types = {
             type_id: _decided(served, self._overrides.get(type_id))
             for type_id, served in self._registered.types.items()

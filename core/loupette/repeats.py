@@ -6,17 +6,16 @@ from contextlib import asynccontextmanager
 
 from loupette.calls import Call, unix_ms
 from loupette.errors import IdempotencyMismatch
-from loupette.store import idempotency
-from loupette.store.database import Database
+from loupette.store.front import Front
 from loupette.store.idempotency import IdempotentReply, StoredReply
-from loupette.store.logs import LogEntry, format_log_id, record
+from loupette.store.logs import LogEntry, format_log_id
 
 
 class Repeats:
     """Knows which named requests are being answered; used on the event loop's thread."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, front: Front) -> None:
+        self._front = front
         self._running: dict[tuple[int, str], asyncio.Event] = {}
 
     @asynccontextmanager
@@ -33,16 +32,16 @@ class Repeats:
         slot = (call.key.account_id, name)
         while slot in self._running:
             await self._running[slot].wait()
-        stored = idempotency.find(self._database.reader, *slot)
-        if stored is not None:
-            if stored.body_hash != digest:
-                raise IdempotencyMismatch("this Idempotency-Key came before, with another request")
-            await self._record_replay(call, stored)
-            yield stored
-            return
         done = self._running[slot] = asyncio.Event()
         try:
-            yield None
+            stored = await self._front.find_reply(*slot)
+            if stored is not None:
+                if stored.body_hash != digest:
+                    raise IdempotencyMismatch(
+                        "this Idempotency-Key came before, with another request"
+                    )
+                await self._record_replay(call, stored)
+            yield stored
         finally:
             del self._running[slot]
             done.set()
@@ -59,7 +58,7 @@ class Repeats:
             response_ms=call.elapsed_ms(),
             detail={"of": format_log_id(stored.log_id)},
         )
-        await asyncio.wrap_future(record(self._database, entry))
+        await self._front.record(entry)
 
 
 def to_store(call: Call, code: int, make_reply: Callable[[int], bytes]) -> IdempotentReply | None:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
@@ -11,7 +11,8 @@ from loupette.errors import SettingsError
 from loupette.sources import list_files
 
 PREFIX = "LOUPETTE_"
-_OF_THE_CLIENT = ("url", "key")
+_URL = "DATABASE_URL"
+_OF_THE_CLIENT = (PREFIX + "URL", PREFIX + "KEY")
 """Where `loupette.client` finds its server: no business of a server's."""
 
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -37,10 +38,12 @@ class Images:
 
 @dataclass(frozen=True)
 class Settings:
-    """How one server runs; each field is the environment variable ``LOUPETTE_<FIELD>``.
+    """How one server runs; each field is the environment variable that `variable_of` names.
 
     Attributes:
         database: SQLite file with keys, balances and logs.
+        database_url: PostgreSQL instead, which several servers may share: `postgresql://` with
+            user, password, host and database. The file's name then only says where images are.
         registry: which types are served; only the default file may be absent, then every
             installed type is served at its own price.
         workers: solver processes.
@@ -67,6 +70,7 @@ class Settings:
     """
 
     database: Path = Path("loupette.db")
+    database_url: str | None = field(default=None, repr=False)  # there is a password in it
     registry: Path = Path("registry.toml")
     workers: int = max(1, os.cpu_count() or 1)
     worker_max_requests: int = 100_000
@@ -101,25 +105,29 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read ``LOUPETTE_*``.
+        """Read ``LOUPETTE_*`` and ``DATABASE_URL``.
 
         Raises:
             SettingsError: a value that cannot be used, or a name that is no setting.
         """
-        parsers = {field.name: _PARSERS[field.type] for field in fields(cls)}
+        known = {variable_of(field.name): field for field in fields(cls)}
         values: dict[str, Any] = {}
         for variable, text in environment.items():
-            name = variable.removeprefix(PREFIX).lower()
-            if not variable.startswith(PREFIX) or name in _OF_THE_CLIENT:
-                continue
-            if name not in parsers:
-                known = ", ".join(PREFIX + field.upper() for field in parsers)
-                raise SettingsError(f"{variable} is no setting; there are {known}")
-            try:
-                values[name] = parsers[name](text)
-            except ValueError as error:
-                raise SettingsError(f"{variable}={text!r}: {error}") from error
+            setting = known.get(variable)
+            if setting is not None:
+                try:
+                    values[setting.name] = _PARSERS[setting.type](text)
+                except ValueError as error:
+                    shown = "..." if variable == _URL else text
+                    raise SettingsError(f"{variable}={shown!r}: {error}") from error
+            elif variable.startswith(PREFIX) and variable not in _OF_THE_CLIENT:
+                raise SettingsError(f"{variable} is no setting; there are {', '.join(known)}")
         return cls(**values)
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a field; the URL's is the one that platforms set."""
+    return _URL if name == "database_url" else PREFIX + name.upper()
 
 
 def _parse_positive_int(text: str) -> int:
@@ -166,9 +174,16 @@ def _parse_images(text: str) -> Images:
     return Images(hashed=True, kept_days=int(days))
 
 
+def _parse_url(text: str) -> str | None:
+    if text and not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError("must begin with postgresql://; for SQLite, set LOUPETTE_DATABASE instead")
+    return text or None
+
+
 _PARSERS: dict[object, Callable[[str], Any]] = {
     Path: Path,
     Path | None: Path,
+    str | None: _parse_url,
     int: _parse_positive_int,
     float: _parse_positive_float,
     bool: _parse_bool,

@@ -1,6 +1,7 @@
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from loupette.store.keys import KeyRecord, create_key
 from loupette.store.ledger import Ledger, verify
 from loupette.store.logs import LogEntry
 from loupette.store.reports import report
+
+ON_BOTH = True
+TAMPERS = True
 
 MakeLog = Callable[..., LogEntry]
 
@@ -28,12 +32,35 @@ def reported(
     return entry
 
 
-def tamper(path: Path, *statements: str) -> None:
-    """Change the file as somebody with any SQLite tool could, guards taken off."""
+Tamper = Callable[..., None]
+
+
+@pytest.fixture
+def tamper(path: Path, url: str | None) -> Tamper:
+    """Changes the books as somebody with any tool for the database could, guards taken off."""
+    return partial(_tamper_with, path) if url is None else partial(_tamper_at, url)
+
+
+def _tamper_with(path: Path, *statements: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA ignore_check_constraints = ON")
         for verb in ("update", "delete"):
             connection.execute(f"DROP TRIGGER ledger_refuses_{verb}")
+        for statement in statements:
+            connection.execute(statement)
+
+
+def _tamper_at(url: str, *statements: str) -> None:
+    from loupette.store.postgres.connection import connect
+
+    with closing(connect(url)) as connection:
+        connection.execute("SET session_replication_role = replica")  # no trigger fires
+        for table in ("accounts", "ledger", "logs", "reports"):
+            for (name,) in connection.execute(
+                "SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid = ?::regclass",
+                (table,),
+            ).fetchall():
+                connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
         for statement in statements:
             connection.execute(statement)
 
@@ -96,32 +123,33 @@ def test_empty_books_are_in_order(db: Database) -> None:
     ],
 )
 def test_tampered_books_are_found_out(
-    db: Database, reported: LogEntry, path: Path, statement: str, problem: str
+    db: Database, reported: LogEntry, tamper: Tamper, statement: str, problem: str
 ) -> None:
-    tamper(path, statement)
+    tamper(statement)
     assert problem in verify(db).problems
 
 
 def test_charge_to_another_account_than_the_request_is_found_out(
-    db: Database, reported: LogEntry, path: Path, now_ms: int
+    db: Database, reported: LogEntry, tamper: Tamper, now_ms: int
 ) -> None:
     create_key(db, "other", now_ms=now_ms)
-    tamper(path, "UPDATE logs SET account_id = 2 WHERE id = 202411010000000001")
+    tamper("UPDATE logs SET account_id = 2 WHERE id = 202411010000000001")
     (problem,) = verify(db).problems
     assert problem.startswith("charge of log 202411010000000001")
 
 
 def test_only_the_first_problems_of_a_kind_are_listed(
-    db: Database, reported: LogEntry, path: Path
+    db: Database, reported: LogEntry, tamper: Tamper
 ) -> None:
     insert = (
         "INSERT INTO logs(id, account_id, key_id, created_ms, code, outcome, cost, response_ms)"
         " VALUES ({}, 1, 1, 0, 200, 'ok', 0, 1)"
     )
-    tamper(path, *(insert.format(number) for number in range(1, 101)))
+    tamper(*(insert.format(number) for number in range(1, 101)))
     assert len(verify(db).problems) == 20
 
 
+@pytest.mark.sqlite
 def test_verifying_ends_its_snapshot(db: Database, reported: LogEntry) -> None:
     verify(db)
     assert not db.reader.in_transaction

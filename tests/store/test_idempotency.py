@@ -9,6 +9,8 @@ from loupette.store.idempotency import IdempotentReply, StoredReply, find, purge
 from loupette.store.keys import KeyRecord, create_key
 from loupette.store.logs import LogEntry
 
+ON_BOTH = True
+
 MakeLog = Callable[..., LogEntry]
 
 DAY_MS = 86_400_000

@@ -15,9 +15,12 @@ from loupette.store.keys import (
     find_key,
     list_keys,
     roll_key,
+    search_keys,
     set_rate,
 )
 from loupette.store.ledger import topup
+
+ON_BOTH = True
 
 
 def test_secret_is_long_random_and_url_safe(db: Database, now_ms: int) -> None:
@@ -112,6 +115,7 @@ def test_prefix_does_not_authenticate(db: Database, key: KeyRecord) -> None:
     assert find_key(db.reader, key.prefix) is None
 
 
+@pytest.mark.sqlite
 def test_finding_a_key_searches_no_table_from_end_to_end(db: Database, now_ms: int) -> None:
     statements: list[str] = []
     secret = create_key(db, "acme", now_ms=now_ms).secret
@@ -269,3 +273,16 @@ def test_roll_that_fails_leaves_the_old_key(db: Database, key: KeyRecord, now_ms
         roll_key(db, "acme", overlap_ms=0, expires_ms=now_ms, now_ms=now_ms)
     (found,) = list_keys(db.reader)
     assert found.expires_ms is None
+
+
+def test_search_finds_by_account_name_and_prefix(db: Database, now_ms: int) -> None:
+    first = create_key(db, "acme", key_name="crawler", now_ms=now_ms).record
+    other = create_key(db, "other", now_ms=now_ms).record
+
+    def found(**wanted: object) -> list[int]:
+        return [key.id for key in search_keys(db.reader, limit=10, **wanted)]  # type: ignore[arg-type]  # by name
+
+    assert found() == [other.id, first.id]
+    assert found(text="cm") == found(text="rawl") == found(text=first.prefix) == [first.id]
+    assert found(account_id=other.account_id) == found(offset=0, text="othe") == [other.id]
+    assert found(text="crawler", account_id=other.account_id) == found(offset=2) == []

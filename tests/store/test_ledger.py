@@ -3,7 +3,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 import pytest
 
@@ -14,6 +13,9 @@ from loupette.store.idempotency import IdempotentReply
 from loupette.store.keys import KeyRecord, create_key
 from loupette.store.ledger import Ledger, adjust, refund, topup, verify
 from loupette.store.logs import LogEntry
+from loupette.store.opening import open_database
+
+ON_BOTH = True
 
 Pause = Callable[[Database], AbstractContextManager[None]]
 MakeLog = Callable[..., LogEntry]
@@ -145,6 +147,7 @@ def test_hold_counts_until_its_charge_is_committed(
     assert (balance(db), ledger.available(key.account_id)) == (0, 0)
 
 
+@pytest.mark.sqlite
 def test_charge_written_but_not_committed_still_counts_as_held(
     db: Database, ledger: Ledger, key: KeyRecord, make_log: MakeLog, paused_writer: Pause
 ) -> None:
@@ -228,12 +231,13 @@ def test_failed_settlement_writes_nothing_and_frees_the_hold(
     first = make_log(10_000)
     charge(ledger, first)
     hold = ledger.hold(key.account_id, 10_000)
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(StoreError, match="LOG20241101000001 was charged already"):
         ledger.settle(hold, make_log(10_000, id=first.id)).result()
     assert (balance(db), count(db, "ledger"), count(db, "logs")) == (990_000, 2, 1)
     assert ledger.available(key.account_id) == 990_000
 
 
+@pytest.mark.sqlite
 def test_settlement_whose_commit_fails_frees_the_hold(
     db: Database, ledger: Ledger, key: KeyRecord, make_log: MakeLog, paused_writer: Pause
 ) -> None:
@@ -342,6 +346,7 @@ def test_topup_of_an_unknown_account_opens_none(db: Database, now_ms: int) -> No
     assert count(db, "accounts") == 0
 
 
+@pytest.mark.sqlite
 def test_balance_too_large_for_64_bits_is_refused(
     db: Database, key: KeyRecord, now_ms: int
 ) -> None:
@@ -351,10 +356,10 @@ def test_balance_too_large_for_64_bits_is_refused(
 
 
 def test_topup_by_another_connection_is_available_at_once(
-    ledger: Ledger, key: KeyRecord, path: Path, now_ms: int
+    db: Database, ledger: Ledger, key: KeyRecord, url: str | None, now_ms: int
 ) -> None:
     ledger.hold(key.account_id, 1_000_000)
-    with Database.open(path) as other:
+    with open_database(db.path, url) as other:
         topup(other, "acme", 5, now_ms=now_ms)
     assert ledger.available(key.account_id) == 5
 

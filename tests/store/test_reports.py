@@ -10,6 +10,8 @@ from loupette.store.ledger import Ledger, refund, verify
 from loupette.store.logs import LogEntry
 from loupette.store.reports import Reported, report
 
+ON_BOTH = True
+
 MakeLog = Callable[..., LogEntry]
 Send = Callable[..., Reported]
 

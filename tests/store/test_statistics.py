@@ -11,6 +11,8 @@ from loupette.store.keys import create_key
 from loupette.store.ledger import Ledger
 from loupette.store.logs import LogCounter, LogEntry, record
 
+ON_BOTH = True
+
 HOUR_MS = 3_600_000
 SINCE_MS = 480_000 * HOUR_MS
 

@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 import fakes
 from conftest import REGISTRY, issue_key
 from loupette.settings import Settings
-from loupette.store.database import Database
 from loupette.store.ledger import verify
+from loupette.store.opening import open_database
 from loupette.web.app import create_app
 
 Post = Callable[..., httpx2.Response]
@@ -267,7 +267,7 @@ def test_a_refund_is_paid_where_the_operator_wants_it(
     settings = make_settings(tmp_path, "[reports]\nrefund = true\n" + REGISTRY, workers=1)
     image = base64.b64encode(BLACK).decode()
     with TestClient(create_app(settings)) as client:
-        key = issue_key(settings.database, "1")
+        key = issue_key(settings, "1")
         fields = {"image": image, "type": fakes.ECHO}
         replies = [
             client.post("/api/v1/captcha.php", headers={"X-API-Key": key}, json=fields)
@@ -278,7 +278,7 @@ def test_a_refund_is_paid_where_the_operator_wants_it(
         paid = parse(report(client, key, log_id=wrong, verdict="wrong"))["data"]
     assert (kept["refunded"], kept["balance"]) == (0, Decimal("0.98"))
     assert (paid["refunded"], paid["balance"]) == (Decimal("0.01"), Decimal("0.99"))
-    with Database.open(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         assert verify(database).problems == ()
 
 
@@ -287,7 +287,7 @@ def test_a_report_comes_too_late_after_the_operators_hours(
 ) -> None:
     settings = make_settings(tmp_path, "[reports]\nwithin_hours = 0\n" + REGISTRY, workers=1)
     with TestClient(create_app(settings)) as client:
-        key = issue_key(settings.database, "1")
+        key = issue_key(settings, "1")
         fields = {"image": base64.b64encode(BLACK).decode(), "type": fakes.ECHO}
         reply = client.post("/api/v1/captcha.php", headers={"X-API-Key": key}, json=fields)
         late = report(client, key, log_id=parse(reply)["data"]["log_id"], verdict="wrong")

@@ -13,9 +13,9 @@ from starlette.testclient import TestClient
 
 import fakes
 from loupette.settings import Settings
-from loupette.store.database import Database
 from loupette.store.keys import account_id_of, create_key, find_key, roll_key
 from loupette.store.logs import query
+from loupette.store.opening import open_database
 
 FIELDS = {"image": base64.b64encode(fakes.draw_png()).decode(), "type": fakes.ECHO}
 REPORT = {"log_id": "LOG20241101000001", "verdict": "wrong"}
@@ -27,7 +27,7 @@ def issue(settings: Settings) -> Issue:
     """Makes a key with scopes or an expiry, of an account with ¥1."""
 
     def make(account: str, **changes: Any) -> str:  # Any: what create_key takes
-        with Database.open(settings.database) as database:
+        with open_database(settings.database, settings.database_url) as database:
             return create_key(
                 database, account, rate=1000, opening_micros=1_000_000, now_ms=0, **changes
             ).secret
@@ -80,7 +80,7 @@ def test_a_refusal_for_want_of_a_scope_is_logged_and_free(
     client: TestClient, issue: Issue, settings: Settings
 ) -> None:
     call(client, "solve", issue("unscoped", scopes=["read"]))
-    with Database.open(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         (log,) = query(database.reader, account_id_of(database.reader, "unscoped"))
     assert (log.outcome, log.code, log.cost_micros) == ("scope_missing", 401, 0)
 
@@ -105,7 +105,7 @@ def test_a_running_server_takes_the_old_key_during_the_overlap_alone(
 ) -> None:
     name, now_ms = f"rolls-{overlap_ms}", time.time_ns() // 1_000_000
     old = issue(name)
-    with Database.open(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         new = roll_key(database, name, overlap_ms=overlap_ms, expires_ms=None, now_ms=now_ms)
     told = [call(client, "solve", key).status_code for key in (old, new.new.secret)]
     assert told == [old_is_told, 200]
@@ -154,6 +154,7 @@ def test_sql_in_a_field_is_a_text(client: TestClient, issue: Issue) -> None:
     assert call(client, "/api/v1/balance", key).json()["data"]["account"] == SQL
 
 
+@pytest.mark.sqlite  # whose files the test searches
 def test_a_key_is_stored_as_its_hash_alone(
     client: TestClient, issue: Issue, settings: Settings
 ) -> None:
@@ -162,5 +163,5 @@ def test_a_key_is_stored_as_its_hash_alone(
     files = [file for file in settings.database.parent.iterdir() if file.name.startswith("test.db")]
     assert Path(settings.database) in files
     assert not any(key.encode() in file.read_bytes() for file in files)
-    with Database.open(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         assert find_key(database.reader, key) is not None

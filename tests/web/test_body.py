@@ -369,7 +369,7 @@ def server(small: Settings) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def key(small: Settings) -> str:
-    return issue_key(small.database, "100")
+    return issue_key(small, "100")
 
 
 def head(key: str, *lines: str) -> bytes:
@@ -449,7 +449,7 @@ def test_strangers_who_send_nothing_do_not_shut_out_callers(
     text = fields().encode()
     stranger = head("", "Content-Length: 1000")
     with serve(settings) as server, ExitStack() as stack:
-        key = issue_key(settings.database, "100")
+        key = issue_key(settings, "100")
         server.post(json.loads(text), key)
         sockets = [stack.enter_context(server.connect()) for _ in range(12)]
         for connection in sockets:

@@ -68,7 +68,7 @@ def test_types_out_of_order_are_named_and_the_others_work(
         ready = client.get("/readyz")
         answer = client.post(
             "/api/v1/captcha.php",
-            headers={"X-API-Key": issue_key(settings.database)},
+            headers={"X-API-Key": issue_key(settings)},
             json={"image": base64.b64encode(fakes.draw_png()).decode(), "type": fakes.ECHO},
         )
     types = ready.json()["data"]["types"]
@@ -83,7 +83,7 @@ def test_a_type_taken_out_later_is_told_refused_free_and_no_reason_to_be_unready
     make_settings: Callable[..., Settings], tmp_path: Any
 ) -> None:
     settings = make_settings(tmp_path, registry(fakes.ECHO, fakes.DIES))
-    key = issue_key(settings.database)
+    key = issue_key(settings)
 
     def post(type_id: int, image: bytes) -> Any:
         body = {"image": base64.b64encode(image).decode(), "type": type_id}

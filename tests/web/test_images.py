@@ -17,9 +17,9 @@ import fakes
 from conftest import issue_key
 from loupette.settings import Images, Settings
 from loupette.store import logs
-from loupette.store.database import open_to_read
 from loupette.store.images import ImageFolder
 from loupette.store.logs import parse_log_id
+from loupette.store.opening import read_database
 from loupette.web.app import create_app
 
 MakeSettings = Callable[..., Settings]
@@ -31,7 +31,7 @@ class Desk:
     """A server, a key, and what was kept."""
 
     client: TestClient
-    database: Path
+    settings: Settings
     key: str
 
     def post(self, type_id: int, image: bytes, image2: bytes | None = None, name: str = "") -> Any:
@@ -45,11 +45,10 @@ class Desk:
         """The hash in the log, and the files."""
         number = parse_log_id(log_id)
         assert number is not None
-        reader = open_to_read(self.database)
-        log = logs.find(reader, number)
-        reader.close()
+        with read_database(self.settings.database, self.settings.database_url) as reader:
+            log = logs.find(reader, number)
         assert log
-        files = ImageFolder(self.database).find(number)
+        files = ImageFolder(self.settings.database).find(number)
         return log.image_hash, [file.read_bytes() for file in files]
 
 
@@ -58,9 +57,9 @@ def serve(
     make_settings: MakeSettings, folder: Path, images: Images, **changes: Any
 ) -> Iterator[Desk]:
     settings = make_settings(folder, images=images, workers=1, **changes)
-    key = issue_key(settings.database)
+    key = issue_key(settings)
     with TestClient(create_app(settings)) as client:
-        yield Desk(client, settings.database, key)
+        yield Desk(client, settings, key)
 
 
 def digest(image: bytes) -> bytes:

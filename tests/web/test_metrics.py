@@ -22,6 +22,7 @@ from loupette.errors import StoreError
 from loupette.settings import Settings
 from loupette.store.audit import Audit
 from loupette.store.database import Database
+from loupette.store.opening import open_database
 from loupette.web.app import check_ledger, create_app
 from pools import black
 
@@ -128,9 +129,10 @@ def test_a_replayed_reply_is_told_from_an_answer(client: TestClient, post: Post)
 
 def issue(client: TestClient) -> str:
     app: Any = client.app
-    return issue_key(app.state.service.settings.database)
+    return issue_key(app.state.service.settings)
 
 
+@pytest.mark.sqlite  # whose reader the test breaks
 def test_a_reply_that_the_database_prevents_is_counted_as_an_internal_error(
     client: TestClient, post: Post, new_key: NewKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,7 +211,7 @@ def test_the_ledger_is_checked_soon_after_the_start(
     make_settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
     settings = make_settings(tmp_path, workers=1)
-    issue_key(settings.database)
+    issue_key(settings)
     with TestClient(create_app(settings)) as client:
         now = wait_for(client, lambda now: ("loupette_ledger_mismatch",) in now)
     assert now[("loupette_ledger_mismatch",)] == 0
@@ -219,8 +221,8 @@ def test_money_that_does_not_add_up_is_told_and_logged(
     make_settings: Callable[..., Settings], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = make_settings(tmp_path, workers=1)
-    issue_key(settings.database)
-    with Database.open(settings.database) as database:
+    issue_key(settings)
+    with open_database(settings.database, settings.database_url) as database:
         database.write(lambda writer: writer.execute("UPDATE accounts SET balance = 5"))
     with TestClient(create_app(settings)) as client:
         now = wait_for(client, lambda now: ("loupette_ledger_mismatch",) in now)

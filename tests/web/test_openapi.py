@@ -136,7 +136,7 @@ def api(
 ) -> Iterator[tuple[Any, str]]:
     """The document as a running server gives it, and a key that may do all."""
     settings = make_settings(tmp_path_factory.mktemp("api"))
-    key = issue_key(settings.database, rate=100_000)
+    key = issue_key(settings, rate=100_000)
     with serve(settings) as running:
         url = f"http://127.0.0.1:{running.port}"
         yield schemathesis.openapi.from_url(f"{url}/openapi.json", wait_for_schema=30), key

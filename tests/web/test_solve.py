@@ -17,10 +17,10 @@ from conftest import issue_key
 from loupette.errors import StoreError
 from loupette.money import to_micros
 from loupette.settings import Settings
-from loupette.store.database import Database
 from loupette.store.keys import account_id_of, disable_account, disable_key, find_key
 from loupette.store.ledger import topup, verify
 from loupette.store.logs import query
+from loupette.store.opening import open_database
 from loupette.web.app import create_app
 from pools import black
 
@@ -50,7 +50,7 @@ def logs_of(client: TestClient, key: str) -> list[dict[str, Any]]:
 
 
 def assert_adds_up(settings: Settings) -> None:
-    with Database.open(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         assert verify(database).problems == ()
 
 
@@ -206,7 +206,7 @@ def test_a_disabled_key_or_account_is_401(
 ) -> None:
     name = f"disabled-{whole_account}"
     key = new_key(account=name)
-    with Database.open(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         if whole_account:
             disable_account(database, name, now_ms=1)
         else:
@@ -216,7 +216,7 @@ def test_a_disabled_key_or_account_is_401(
     body = parse(post(key=key))
     assert (body["code"], body["error"]["reason"]) == (401, "key_disabled")
     assert body["data"] == {}
-    with Database.open(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         logged = query(database.reader, account_id_of(database.reader, name))
     assert [log.outcome for log in logged] == ["key_disabled"]
 
@@ -487,7 +487,7 @@ def test_a_request_over_the_rate_is_logged_and_free(
     body = parse(post(key=key))
     assert body["error"]["reason"] == "rate_limited"
     assert body["data"]["balance"] == Decimal("99.99")
-    with Database.open(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         rows = database.reader.execute(
             "SELECT code, outcome FROM logs ORDER BY id DESC LIMIT 2"
         ).fetchall()
@@ -501,7 +501,7 @@ def test_of_many_requests_over_the_rate_only_as_many_as_the_rate_are_logged(
     replies = [parse(post(key=key)) for _ in range(6)]
     assert [reply["code"] for reply in replies] == [200] + [429] * 5
     assert ["log_id" in reply["data"] for reply in replies] == [True, True] + [False] * 4
-    with Database.open(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         found = query(database.reader, account_id_of(database.reader, "flood"))
     assert [log.outcome for log in found] == ["rate_limited", "ok"]
 
@@ -510,7 +510,7 @@ def test_a_disabled_key_counts_against_its_rate(
     new_key: NewKey, post: Post, settings: Settings
 ) -> None:
     key = new_key(rate=0.001)
-    with Database.open(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         disable_key(database, key[:11], now_ms=1)
     replies = [post(key=key) for _ in range(3)]
     assert [reply.status_code for reply in replies] == [401, 429, 429]
@@ -651,7 +651,7 @@ def test_the_same_request_in_another_spelling_is_a_repeat(
 def test_a_lack_of_money_is_not_final(new_key: NewKey, post: Post, settings: Settings) -> None:
     key = new_key("0.001", account="topped-up-later")
     assert repeat(post, key, "pay").status_code == 402
-    with Database.open(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         topup(database, "topped-up-later", to_micros(Decimal("1")), now_ms=1)
     assert repeat(post, key, "pay").status_code == 200
 
@@ -711,7 +711,7 @@ def patient(
 
 def test_always_200_hides_the_code_from_http_only(patient: Settings) -> None:
     with TestClient(create_app(patient), raise_server_exceptions=False) as client:
-        poor = {"X-API-Key": issue_key(patient.database, "0")}
+        poor = {"X-API-Key": issue_key(patient, "0")}
         paths = [("POST", URL, 402), ("GET", URL, 405), ("GET", "/none", 404)]
         for method, path, code in paths:
             reply = client.request(method, path, headers=poor, json={"image": IMAGE, "type": 60001})
@@ -720,7 +720,7 @@ def test_always_200_hides_the_code_from_http_only(patient: Settings) -> None:
 
 def test_a_full_server_answers_429_and_logs_it(patient: Settings) -> None:
     with TestClient(create_app(patient), raise_server_exceptions=False) as client:
-        key = issue_key(patient.database)
+        key = issue_key(patient)
 
         def ask(type_id: int) -> Any:
             fields = {"image": base64.b64encode(BLACK).decode(), "type": type_id}

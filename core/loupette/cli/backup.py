@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from loupette.cli.existing import refuse_shared
 from loupette.settings import Settings
 from loupette.store import backup as store
 
@@ -17,5 +18,6 @@ def backup(settings: Settings, target: Path) -> None:
     \b
     loupette backup /var/backups/loupette-$(date +%F).db
     """  # noqa: D301  # click looks for a real backspace
+    refuse_shared(settings, 'pg_dump --format=custom --file=BACKUP "$DATABASE_URL"')
     checked = store.backup(settings.database, target)
     click.echo(f"{target}: {checked.entries} ledger entries, checked")

@@ -1,38 +1,48 @@
 """Open a database that must be there already."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 from loupette.errors import StoreError
 from loupette.settings import Settings
-from loupette.store.database import Database, open_to_read
+from loupette.store.connection import Connection, Store
+from loupette.store.opening import open_database, read_database
 
 
-def open_existing(settings: Settings) -> Database:
+def open_existing(settings: Settings) -> Store:
     """Open it to write, beside a running server or without one.
 
     Raises:
         StoreError: there is none; a mistyped path must not read as an empty, clean ledger.
     """
     _demand(settings)
-    return Database.open(settings.database)
+    return open_database(settings.database, settings.database_url)
 
 
 @contextmanager
-def read_existing(settings: Settings) -> Iterator[sqlite3.Connection]:
+def read_existing(settings: Settings) -> Iterator[Connection]:
     """Open it to read: nothing is migrated and nothing written.
 
     Raises:
         StoreError: there is none, or it is of another version.
     """
     _demand(settings)
-    with closing(open_to_read(settings.database)) as connection:
+    with read_database(settings.database, settings.database_url) as connection:
         yield connection
 
 
+def refuse_shared(settings: Settings, instead: str) -> None:
+    """Say what to do instead of what is only for SQLite.
+
+    Raises:
+        StoreError: the data is in PostgreSQL.
+    """
+    if settings.database_url is not None:
+        raise StoreError(f"the data is in PostgreSQL, which has its own tools for this: {instead}")
+
+
 def _demand(settings: Settings) -> None:
-    if not settings.database.exists():
+    if settings.database_url is None and not settings.database.exists():
         raise StoreError(
             f"there is no database {settings.database}; name it with --database or"
             " LOUPETTE_DATABASE, or make one with `loupette keys create`"

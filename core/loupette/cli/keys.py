@@ -12,9 +12,9 @@ from loupette.cli.yuan import Yuan
 from loupette.money import to_micros, to_yuan
 from loupette.settings import Settings
 from loupette.store import keys as store
-from loupette.store.database import Database
 from loupette.store.keys import KeyRecord
 from loupette.store.ledger import topup
+from loupette.store.opening import open_database
 
 
 class Rate(click.FloatRange):
@@ -82,7 +82,7 @@ def create(
     """  # noqa: D301  # click looks for a real backspace
     if balance < 0:
         raise click.BadParameter("must not be negative", param_hint="--balance")
-    with Database.open(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         made = store.create_key(
             database,
             name,

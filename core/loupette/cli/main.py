@@ -8,6 +8,7 @@ import click
 
 from loupette import __version__
 from loupette.cli.backup import backup
+from loupette.cli.db import db
 from loupette.cli.doctor import doctor
 from loupette.cli.keys import keys
 from loupette.cli.ledger import ledger
@@ -61,5 +62,7 @@ def main(context: click.Context, database: Path | None, registry: Path | None) -
     )
 
 
-for command in (serve, keys, types, plugins, plugin, logs, solve, ledger, backup, restore, doctor):
+for command in (
+    serve, keys, types, plugins, plugin, logs, solve, ledger, backup, restore, db, doctor,
+):  # fmt: skip
     main.add_command(command)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from loupette.cli.existing import refuse_shared
 from loupette.money import to_yuan
 from loupette.settings import Settings
 from loupette.store import restore as store
@@ -24,6 +25,7 @@ def restore(settings: Settings, source: Path) -> None:
     \b
     loupette restore /var/backups/loupette-2026-11-28.db
     """  # noqa: D301  # click looks for a real backspace
+    refuse_shared(settings, 'pg_restore --clean --dbname="$DATABASE_URL" BACKUP')
     done = store.restore(source, settings.database, now=datetime.now(UTC))
     checked = done.checked
     click.echo(

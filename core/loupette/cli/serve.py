@@ -13,8 +13,9 @@ from loupette.messages import set_up_messages
 from loupette.money import MICROS_PER_YUAN
 from loupette.registry import Catalogue, build_catalogue
 from loupette.settings import Settings
-from loupette.store.database import Database
+from loupette.store.connection import Store
 from loupette.store.keys import create_key, list_keys
+from loupette.store.opening import open_database
 
 _DEMO_YUAN = 100
 
@@ -42,11 +43,11 @@ def serve(settings: Settings, host: str, port: int, workers: int | None, demo: b
     catalogue = build_catalogue(load_plugins(settings.modules).loaded, settings.registry)
     # A port that is taken must be known before the demo key is shown, which happens only once.
     listener = _listen(host, port)
-    with Database.open(settings.database, exclusive=True) as database:
+    with open_database(settings.database, settings.database_url, exclusive=True) as database:
         if demo:
             click.echo(_welcome(database, _url(host, port), catalogue))
     types = ", ".join(map(str, catalogue.types)) or "no type"
-    click.echo(f"serving {types} on {_url(host, port)}, database {settings.database.resolve()}")
+    click.echo(f"serving {types} on {_url(host, port)}, database {database.name}")
     if settings.plugins_dir is None:
         run_server(settings, [listener])
     else:
@@ -74,13 +75,13 @@ def _url(host: str, port: int) -> str:
     return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
 
 
-def _make_demo_key(database: Database) -> str:
+def _make_demo_key(database: Store) -> str:
     now_ms = time.time_ns() // 1_000_000
     opening_micros = _DEMO_YUAN * MICROS_PER_YUAN
     return create_key(database, "demo", opening_micros=opening_micros, now_ms=now_ms).secret
 
 
-def _welcome(database: Database, url: str, catalogue: Catalogue) -> str:
+def _welcome(database: Store, url: str, catalogue: Catalogue) -> str:
     if list_keys(database.reader):
         return "there are keys already, shown only once; a new one: loupette keys create demo"
     secret = _make_demo_key(database)

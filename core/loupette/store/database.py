@@ -3,8 +3,9 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -78,6 +79,11 @@ class Database:
         return self._writer.submit(operation).result()
 
     @property
+    def name(self) -> str:
+        """Its full path."""
+        return str(self.path.resolve())
+
+    @property
     def reader(self) -> sqlite3.Connection:
         """The calling thread's read-only connection; each SELECT sees the newest commit."""
         try:
@@ -86,6 +92,16 @@ class Database:
             reader = self._thread.reader = connect_read_only(self.path)
             self._readers.append(reader)
         return reader
+
+    @contextmanager
+    def snapshot_reader(self) -> Iterator[sqlite3.Connection]:
+        """A read-only connection of its own for one long look, which `interrupt` stops."""
+        with closing(connect_read_only(self.path)) as connection:
+            yield connection
+
+    def drop_log_parts(self, below: int) -> int:
+        """None: the log is one table."""
+        return 0
 
     def close(self) -> None:
         """Finish the queued operations, fold the WAL into the file, close every connection.

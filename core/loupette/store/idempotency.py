@@ -1,11 +1,10 @@
 """Replies kept for requests that carried an Idempotency-Key."""
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from loupette.errors import IdempotencyTaken
-from loupette.store.database import Database
+from loupette.store.connection import Connection, Store
 
 KEPT_MS = 24 * 3_600_000
 _PURGE_STEP = 1000
@@ -43,7 +42,7 @@ class IdempotentReply:
 
     def store(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         account_id: int,
         log_id: int,
         balance_micros: int,
@@ -66,13 +65,13 @@ class StoredReply:
     created_ms: int
 
 
-def find(reader: sqlite3.Connection, account_id: int, key: str) -> StoredReply | None:
+def find(reader: Connection, account_id: int, key: str) -> StoredReply | None:
     """The reply that was stored for this key of the account; None when there is none."""
     row = reader.execute(_FIND, (account_id, key)).fetchone()
     return None if row is None else StoredReply(*row)
 
 
-def insert(connection: sqlite3.Connection, account_id: int, key: str, reply: StoredReply) -> None:
+def insert(connection: Connection, account_id: int, key: str, reply: StoredReply) -> None:
     """Store the reply, inside the operation of whoever calls.
 
     Raises:
@@ -94,7 +93,7 @@ def insert(connection: sqlite3.Connection, account_id: int, key: str, reply: Sto
         raise IdempotencyTaken("this Idempotency-Key was charged by another request meanwhile")
 
 
-def purge(db: Database, *, now_ms: int) -> int:
+def purge(db: Store, *, now_ms: int) -> int:
     """Forget replies older than 24 hours and return how many; not for the event loop."""
     total = 0
     deleted = _PURGE_STEP

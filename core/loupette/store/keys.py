@@ -3,13 +3,12 @@
 import hashlib
 import math
 import secrets
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from loupette.errors import StoreError
-from loupette.store.database import Database
+from loupette.store.connection import Connection, Store
 from loupette.store.entries import post
 
 SMALLEST_RATE, LARGEST_RATE = 0.001, 1_000_000  # of requests per second; bursts alike
@@ -28,8 +27,8 @@ _LIST = _COLUMNS + "ORDER BY a.name, k.id"
 _BY_ID = _COLUMNS + "WHERE k.id = ?"
 _SEARCH = (
     _COLUMNS
-    + "WHERE (?1 = '' OR instr(a.name, ?1) OR instr(COALESCE(k.name, ''), ?1) OR"
-    + " instr(k.prefix, ?1)) AND (?2 IS NULL OR k.account_id = ?2)"
+    + "WHERE (?1 = '' OR instr(a.name, ?1) > 0 OR instr(COALESCE(k.name, ''), ?1) > 0"
+    + " OR instr(k.prefix, ?1) > 0) AND (CAST(?2 AS BIGINT) IS NULL OR k.account_id = ?2)"
     + " ORDER BY k.id DESC LIMIT ?3 OFFSET ?4"
 )
 _ACTIVE = (
@@ -40,7 +39,7 @@ _ACTIVE = (
 _INSERT = """
 INSERT INTO
     api_keys(account_id, key_hash, prefix, name, rate, burst, created_ms, scopes, expires_ms)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
 """
 
 
@@ -99,7 +98,7 @@ class RolledKey(NamedTuple):
 
 
 def create_key(
-    db: Database,
+    db: Store,
     account_name: str,
     *,
     key_name: str | None = None,
@@ -132,7 +131,7 @@ def create_key(
     _check_expiry(expires_ms, now_ms)
     secret = _new_secret()
 
-    def insert(connection: sqlite3.Connection) -> KeyRecord:
+    def insert(connection: Connection) -> KeyRecord:
         account_id = _open_account(connection, account_name, opening_micros, now_ms=now_ms)
         row = (account_id, _hash(secret), secret[:_PREFIX_LENGTH], key_name, rate, burst, now_ms)
         return _insert(connection, (*row, granted, expires_ms))
@@ -141,7 +140,7 @@ def create_key(
 
 
 def roll_key(
-    db: Database, which: str, *, overlap_ms: int, expires_ms: int | None, now_ms: int
+    db: Store, which: str, *, overlap_ms: int, expires_ms: int | None, now_ms: int
 ) -> RolledKey:
     """Issue a key in the place of the one active key that has this prefix, name or account.
 
@@ -161,11 +160,12 @@ def roll_key(
     _check_expiry(expires_ms, now_ms)
     secret = _new_secret()
 
-    def roll(connection: sqlite3.Connection) -> tuple[KeyRecord, KeyRecord]:
+    def roll(connection: Connection) -> tuple[KeyRecord, KeyRecord]:
         old = find_active(connection, which, now_ms=now_ms)
         until_ms = now_ms + overlap_ms
         connection.execute(
-            "UPDATE api_keys SET expires_ms = MIN(COALESCE(expires_ms, ?1), ?1) WHERE id = ?2",
+            "UPDATE api_keys SET expires_ms = ?1 WHERE id = ?2"
+            " AND (expires_ms IS NULL OR expires_ms > ?1)",
             (until_ms, old.id),
         )
         row = (old.account_id, _hash(secret), secret[:_PREFIX_LENGTH], old.name, old.rate)
@@ -176,13 +176,13 @@ def roll_key(
     return RolledKey(NewKey(new, secret), old)
 
 
-def find_key(reader: sqlite3.Connection, secret: str) -> KeyRecord | None:
+def find_key(reader: Connection, secret: str) -> KeyRecord | None:
     """The key with this secret, disabled or not, in one indexed SELECT."""
     row = reader.execute(_FIND, (_hash(secret),)).fetchone()
     return None if row is None else KeyRecord(*row)
 
 
-def find_active(connection: sqlite3.Connection, which: str, *, now_ms: int) -> KeyRecord:
+def find_active(connection: Connection, which: str, *, now_ms: int) -> KeyRecord:
     """The one key, neither disabled nor expired, that has this prefix, name or account.
 
     Raises:
@@ -201,13 +201,13 @@ def find_active(connection: sqlite3.Connection, which: str, *, now_ms: int) -> K
     return found[0]
 
 
-def list_keys(reader: sqlite3.Connection) -> list[KeyRecord]:
+def list_keys(reader: Connection) -> list[KeyRecord]:
     """Every key, by account name and age."""
     return [KeyRecord(*row) for row in reader.execute(_LIST)]
 
 
 def search_keys(
-    reader: sqlite3.Connection,
+    reader: Connection,
     *,
     text: str = "",
     account_id: int | None = None,
@@ -227,16 +227,16 @@ def search_keys(
     return [KeyRecord(*row) for row in rows]
 
 
-def by_id(reader: sqlite3.Connection, key_id: int) -> KeyRecord | None:
+def by_id(reader: Connection, key_id: int) -> KeyRecord | None:
     """The key with this number."""
     row = reader.execute(_BY_ID, (key_id,)).fetchone()
     return None if row is None else KeyRecord(*row)
 
 
-def disable_key(db: Database, which: str, *, now_ms: int) -> KeyRecord:
+def disable_key(db: Store, which: str, *, now_ms: int) -> KeyRecord:
     """Disable the one active key that has this prefix, name or account."""
 
-    def disable(connection: sqlite3.Connection) -> KeyRecord:
+    def disable(connection: Connection) -> KeyRecord:
         key = find_active(connection, which, now_ms=now_ms)
         connection.execute("UPDATE api_keys SET disabled_ms = ? WHERE id = ?", (now_ms, key.id))
         return _by_id(connection, key.id)
@@ -244,10 +244,10 @@ def disable_key(db: Database, which: str, *, now_ms: int) -> KeyRecord:
     return db.write(disable)
 
 
-def disable_account(db: Database, account_name: str, *, now_ms: int) -> None:
+def disable_account(db: Store, account_name: str, *, now_ms: int) -> None:
     """Disable every key of an account at once; its balance stays."""
 
-    def disable(connection: sqlite3.Connection) -> None:
+    def disable(connection: Connection) -> None:
         account_id = account_id_of(connection, account_name)
         connection.execute("UPDATE accounts SET disabled_ms = ? WHERE id = ?", (now_ms, account_id))
 
@@ -255,12 +255,12 @@ def disable_account(db: Database, account_name: str, *, now_ms: int) -> None:
 
 
 def set_rate(
-    db: Database, which: str, *, rate: float, burst: int | None = None, now_ms: int
+    db: Store, which: str, *, rate: float, burst: int | None = None, now_ms: int
 ) -> KeyRecord:
     """Change the rate of the one active key that has this prefix, name or account."""
     burst = _check_rate(rate, burst)
 
-    def update(connection: sqlite3.Connection) -> KeyRecord:
+    def update(connection: Connection) -> KeyRecord:
         key = find_active(connection, which, now_ms=now_ms)
         connection.execute(
             "UPDATE api_keys SET rate = ?, burst = ? WHERE id = ?", (rate, burst, key.id)
@@ -270,7 +270,7 @@ def set_rate(
     return db.write(update)
 
 
-def account_id_of(connection: sqlite3.Connection, account_name: str) -> int:
+def account_id_of(connection: Connection, account_name: str) -> int:
     """The id of the account, or a `StoreError` when no account has that name."""
     row = connection.execute("SELECT id FROM accounts WHERE name = ?", (account_name,)).fetchone()
     if row is None:
@@ -314,13 +314,11 @@ def _check_expiry(expires_ms: int | None, now_ms: int) -> None:
         raise StoreError("a key must expire in the future; to end one: loupette keys disable KEY")
 
 
-def _insert(connection: sqlite3.Connection, row: tuple[object, ...]) -> KeyRecord:
-    return _by_id(connection, connection.execute(_INSERT, row).lastrowid)
+def _insert(connection: Connection, row: tuple[object, ...]) -> KeyRecord:
+    return _by_id(connection, connection.execute(_INSERT, row).fetchone()[0])
 
 
-def _open_account(
-    connection: sqlite3.Connection, name: str, opening_micros: int, *, now_ms: int
-) -> int:
+def _open_account(connection: Connection, name: str, opening_micros: int, *, now_ms: int) -> int:
     if not name:
         raise StoreError("an account needs a name")
     opened = connection.execute(
@@ -338,5 +336,5 @@ def _open_account(
     return account_id
 
 
-def _by_id(connection: sqlite3.Connection, key_id: int | None) -> KeyRecord:
+def _by_id(connection: Connection, key_id: int) -> KeyRecord:
     return KeyRecord(*connection.execute(_BY_ID, (key_id,)).fetchone())

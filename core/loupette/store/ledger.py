@@ -1,13 +1,12 @@
 """Balances: hold before the work, settle after it, top up, refund."""
 
-import sqlite3
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 from loupette.errors import InsufficientBalance, StoreError
 from loupette.store import logs
 from loupette.store.audit import Audit, audit
-from loupette.store.database import Database
+from loupette.store.connection import Connection, Store
 from loupette.store.entries import Entry, post
 from loupette.store.idempotency import IdempotentReply
 from loupette.store.keys import account_id_of
@@ -70,7 +69,7 @@ class Ledger:
     its next look at the account; all that the writer thread does to a hold is to set its entry id.
     """
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Store) -> None:
         self._db = db
         self._holds: dict[int, list[Hold]] = {}
 
@@ -145,7 +144,7 @@ class Ledger:
 
 
 def topup(
-    db: Database,
+    db: Store,
     account: str,
     amount_micros: int,
     note: str = "",
@@ -170,7 +169,7 @@ def topup(
     if amount_micros <= 0:
         raise StoreError(f"a top-up must be above 0, not {amount_micros} micro-yuan")
 
-    def operation(connection: sqlite3.Connection) -> int:
+    def operation(connection: Connection) -> int:
         account_id = account_id_of(connection, account)
         done = connection.execute(_TOPUP_BEFORE, (idempotency_key,)).fetchone()
         if done is None:
@@ -186,10 +185,10 @@ def topup(
     return db.write(operation)
 
 
-def adjust(db: Database, account: str, amount_micros: int, note: str, *, now_ms: int) -> int:
+def adjust(db: Store, account: str, amount_micros: int, note: str, *, now_ms: int) -> int:
     """Correct a balance up or down, never below zero, and return the new one."""
 
-    def operation(connection: sqlite3.Connection) -> int:
+    def operation(connection: Connection) -> int:
         account_id = account_id_of(connection, account)
         entry = post(
             connection, account_id, "adjust", amount_micros, None, note=note, now_ms=now_ms
@@ -199,33 +198,30 @@ def adjust(db: Database, account: str, amount_micros: int, note: str, *, now_ms:
     return db.write(operation)
 
 
-def refund(db: Database, log_id: int, note: str = "", *, now_ms: int) -> int:
+def refund(db: Store, log_id: int, note: str = "", *, now_ms: int) -> int:
     """Give back the whole charge of a request, once, and return the new balance.
 
     Raises:
         StoreError: it was not charged, or was refunded already.
     """
 
-    def operation(connection: sqlite3.Connection) -> int:
+    def operation(connection: Connection) -> int:
         return post_refund(connection, log_id, note=note, now_ms=now_ms).balance_micros
 
     return db.write(operation)
 
 
-def post_refund(connection: sqlite3.Connection, log_id: int, *, note: str, now_ms: int) -> Entry:
+def post_refund(connection: Connection, log_id: int, *, note: str, now_ms: int) -> Entry:
     """Write the refund of a charge, inside the operation of whoever calls."""
     charge = connection.execute(
         "SELECT account_id, -amount FROM ledger WHERE log_id = ? AND kind = 'charge'", (log_id,)
     ).fetchone()
     if charge is None or charge[1] == 0:
         raise StoreError(f"nothing was charged for {logs.format_log_id(log_id)}")
-    try:
-        return post(connection, charge[0], "refund", charge[1], log_id, note=note, now_ms=now_ms)
-    except sqlite3.IntegrityError as error:
-        raise StoreError(f"{logs.format_log_id(log_id)} was refunded already") from error
+    return post(connection, charge[0], "refund", charge[1], log_id, note=note, now_ms=now_ms)
 
 
-def verify(db: Database) -> Audit:
+def verify(db: Store) -> Audit:
     """Recompute every balance and match every charge with its log row."""
     return audit(db.reader)
 
@@ -233,16 +229,17 @@ def verify(db: Database) -> Audit:
 def _check_settle(hold: Hold, log: LogEntry) -> None:
     if hold._settlement is not None or hold._is_released:
         raise ValueError("the hold was settled or released before")
-    if (log.account_id, log.cost_micros, log.outcome) != (
-        hold.account_id,
-        hold.amount_micros,
-        "ok",
-    ):
+    check_charge(log, hold.account_id, hold.amount_micros)
+
+
+def check_charge(log: LogEntry, account_id: int, amount_micros: int) -> None:
+    """Refuse to charge what is held for something else than what is logged."""
+    if (log.account_id, log.cost_micros, log.outcome) != (account_id, amount_micros, "ok"):
         raise ValueError("the log entry is not of a success that costs what is held")
 
 
 def _charge(
-    connection: sqlite3.Connection, hold: Hold, log: LogEntry, reply: IdempotentReply | None
+    connection: Connection, hold: Hold, log: LogEntry, reply: IdempotentReply | None
 ) -> Settled:
     entry = post(
         connection, hold.account_id, "charge", -hold.amount_micros, log.id, now_ms=log.created_ms

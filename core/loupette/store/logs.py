@@ -2,7 +2,6 @@
 
 import json
 import re
-import sqlite3
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -11,21 +10,22 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
 
-from loupette.store.database import Database
+from loupette.store.connection import Connection, Store
 from loupette.store.idempotency import IdempotentReply
 
-_DAY_SIZE = 10**10  # ids a day has room for
+DAY_SIZE = 10**10  # ids a day has room for
 _DAY_MS = 86_400_000
 _LAST_DAY = 2_900_000  # in the year 9909; `date` ends with 9999
 _ID_PATTERN = re.compile(r"LOG([0-9]{8})([0-9]{6,10})")
 # One step takes 2 ms of processor time; of 1000 rows it was 3.3 ms.
 _PRUNE_STEP = 500
 
-_INSERT = """
-INSERT INTO logs(id, account_id, key_id, created_ms, type_id, code, outcome, cost, answer,
-    confidence, response_ms, detail, image_hash)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
+COLUMNS = (
+    "id", "account_id", "key_id", "created_ms", "type_id", "code", "outcome", "cost", "answer",
+    "confidence", "response_ms", "detail", "image_hash",
+)  # fmt: skip
+# S608: of constants
+_INSERT = f"INSERT INTO logs({', '.join(COLUMNS)}) VALUES ({', '.join('?' * 13)})"  # noqa: S608
 _FIELDS = (
     "id", "account_id", "key_id", "created_ms", "type_id", "code", "outcome", "cost_micros",
     "answer", "confidence", "response_ms", "detail", "image_hash", "verdict", "refund_micros",
@@ -37,8 +37,8 @@ SELECT l.id, l.account_id, l.key_id, l.created_ms, l.type_id, l.code, l.outcome,
 FROM logs l LEFT JOIN reports r ON r.log_id = l.id
 """
 _HAS_ANSWER = (
-    "instr(l.answer, ?) AND l.id >= (SELECT MIN(id) FROM"
-    " (SELECT id FROM logs ORDER BY id DESC LIMIT 100000))"
+    "instr(l.answer, ?) > 0 AND l.id >= (SELECT MIN(id) FROM"
+    " (SELECT id FROM logs ORDER BY id DESC LIMIT 100000) AS newest)"
 )
 
 
@@ -84,13 +84,13 @@ class LogCounter:
     caller an id only when its row is committed. A clock set back does not bring a day back.
     """
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Store) -> None:
         self._db = db
         self._last = 0
 
     def next_log_id(self, now_ms: int) -> int:
         """The next id, for a request that came at `now_ms`."""
-        first = _day_start(now_ms)
+        first = day_start(now_ms)
         if first > self._last:
             self._last = self._newest_in(first) or first
         self._last += 1
@@ -99,16 +99,16 @@ class LogCounter:
     def _newest_in(self, first: int) -> int:
         """The day's highest committed id, also when its log row was pruned; 0 when none is."""
         row = self._db.reader.execute(
-            "SELECT MAX(COALESCE((SELECT MAX(id) FROM logs WHERE id BETWEEN ?1 AND ?2), 0),"
-            " COALESCE((SELECT MAX(log_id) FROM ledger WHERE log_id BETWEEN ?1 AND ?2), 0))",
-            (first, first + _DAY_SIZE - 1),
+            "SELECT MAX(id) FROM (SELECT MAX(id) AS id FROM logs WHERE id BETWEEN ?1 AND ?2"
+            " UNION ALL SELECT MAX(log_id) FROM ledger WHERE log_id BETWEEN ?1 AND ?2) AS newest",
+            (first, first + DAY_SIZE - 1),
         ).fetchone()
-        return int(row[0])
+        return int(row[0] or 0)
 
 
 def format_log_id(log_id: int) -> str:
     """The id as callers see it: ``"LOG20241101000001"``, with at least six counter digits."""
-    day, counter = divmod(log_id, _DAY_SIZE)
+    day, counter = divmod(log_id, DAY_SIZE)
     return f"LOG{day:08d}{counter:06d}"
 
 
@@ -117,11 +117,11 @@ def parse_log_id(text: str) -> int | None:
     match = _ID_PATTERN.fullmatch(text)
     if match is None:
         return None
-    log_id = int(match[1]) * _DAY_SIZE + int(match[2])
+    log_id = int(match[1]) * DAY_SIZE + int(match[2])
     return log_id if format_log_id(log_id) == text else None
 
 
-def record(db: Database, entry: LogEntry, reply: IdempotentReply | None = None) -> "Future[int]":
+def record(db: Store, entry: LogEntry, reply: IdempotentReply | None = None) -> "Future[int]":
     """Log a request that was not charged; the future gives the account's balance.
 
     Args:
@@ -132,10 +132,9 @@ def record(db: Database, entry: LogEntry, reply: IdempotentReply | None = None) 
     Raises:
         ValueError: the entry is of a success; `Ledger.settle` logs those with their charge.
     """
-    if entry.outcome == "ok":
-        raise ValueError("a success is logged by settling its hold")
+    check_failure(entry)
 
-    def operation(connection: sqlite3.Connection) -> int:
+    def operation(connection: Connection) -> int:
         insert(connection, entry)
         balance_micros = int(connection.execute(_BALANCE, (entry.account_id,)).fetchone()[0])
         if reply is not None:
@@ -145,30 +144,37 @@ def record(db: Database, entry: LogEntry, reply: IdempotentReply | None = None) 
     return db.submit(operation)
 
 
-def insert(connection: sqlite3.Connection, entry: LogEntry) -> None:
+def check_failure(entry: LogEntry) -> None:
+    """Refuse to log a success without its charge."""
+    if entry.outcome == "ok":
+        raise ValueError("a success is logged by settling its hold")
+
+
+def insert(connection: Connection, entry: LogEntry) -> None:
     """Write the row, inside the operation of whoever calls."""
-    detail = _to_json(entry.detail) if entry.detail else None
-    connection.execute(
-        _INSERT,
-        (
-            entry.id,
-            entry.account_id,
-            entry.key_id,
-            entry.created_ms,
-            entry.type_id,
-            entry.code,
-            entry.outcome,
-            entry.cost_micros,
-            entry.answer,
-            entry.confidence,
-            entry.response_ms,
-            detail,
-            entry.image_hash,
-        ),
+    connection.execute(_INSERT, row_of(entry))
+
+
+def row_of(entry: LogEntry) -> tuple[Any, ...]:
+    """What is kept of an entry, in the order of `COLUMNS`."""
+    return (
+        entry.id,
+        entry.account_id,
+        entry.key_id,
+        entry.created_ms,
+        entry.type_id,
+        entry.code,
+        entry.outcome,
+        entry.cost_micros,
+        entry.answer,
+        entry.confidence,
+        entry.response_ms,
+        _to_json(entry.detail) if entry.detail else None,
+        entry.image_hash,
     )
 
 
-def get(reader: sqlite3.Connection, account_id: int, log_id: int) -> LogRecord | None:
+def get(reader: Connection, account_id: int, log_id: int) -> LogRecord | None:
     """The account's own log entry; None when it is another's, or nobody's."""
     row = reader.execute(
         _SELECT + "WHERE l.account_id = ? AND l.id = ?", (account_id, log_id)
@@ -176,14 +182,14 @@ def get(reader: sqlite3.Connection, account_id: int, log_id: int) -> LogRecord |
     return None if row is None else _from_row(row)
 
 
-def find(reader: sqlite3.Connection, log_id: int) -> LogRecord | None:
+def find(reader: Connection, log_id: int) -> LogRecord | None:
     """The operator's view of one entry, whosever it is."""
     row = reader.execute(_SELECT + "WHERE l.id = ?", (log_id,)).fetchone()
     return None if row is None else _from_row(row)
 
 
 def query(
-    reader: sqlite3.Connection,
+    reader: Connection,
     account_id: int | None,
     *,
     before: int | None = None,
@@ -228,7 +234,7 @@ def query(
     return [_from_row(row) for row in rows]
 
 
-def delete_older_than(db: Database, before_ms: int) -> int:
+def delete_older_than(db: Store, before_ms: int) -> int:
     """Delete the log rows from before that time, and return how many there were.
 
     The ledger keeps its charges. It goes in small steps, each one operation of the writer, and
@@ -236,7 +242,7 @@ def delete_older_than(db: Database, before_ms: int) -> int:
     another process looks only now and then whether it may go on, and would find it busy for ever.
     So the event loop must not call it.
     """
-    total = 0
+    total = db.drop_log_parts(first_id_of(before_ms))
     deleted = _PRUNE_STEP
     while deleted == _PRUNE_STEP:
         started_s = time.monotonic()
@@ -248,7 +254,7 @@ def delete_older_than(db: Database, before_ms: int) -> int:
 
 def first_id_of(since_ms: int) -> int:
     """No entry of that time or later has a lower id, even where the clock was set back a day."""
-    return _day_start(since_ms - _DAY_MS)
+    return day_start(since_ms - _DAY_MS)
 
 
 def _to_json(detail: Mapping[str, object]) -> str:
@@ -266,18 +272,18 @@ WHERE id IN (SELECT id FROM logs ORDER BY id LIMIT ?) AND created_ms < ?
 """
 
 
-def _prune(connection: sqlite3.Connection, before_ms: int) -> int:
+def _prune(connection: Connection, before_ms: int) -> int:
     step = (_PRUNE_STEP, before_ms)
     newest_gone = connection.execute(_NEWEST_TO_PRUNE, step).fetchone()[0]
     if newest_gone is None:
         return 0
     connection.execute(
-        "UPDATE log_retention SET deleted_below = MAX(deleted_below, ?)", (newest_gone + 1,)
+        "UPDATE log_retention SET deleted_below = ?1 WHERE deleted_below < ?1", (newest_gone + 1,)
     )
     return connection.execute(_PRUNE, step).rowcount
 
 
-def _day_start(now_ms: int) -> int:
+def day_start(now_ms: int) -> int:
     """The id below the first one of the day of `now_ms`, in UTC."""
     return _first_of_day(min(max(now_ms // _DAY_MS, 0), _LAST_DAY))
 
@@ -285,13 +291,13 @@ def _day_start(now_ms: int) -> int:
 @lru_cache(maxsize=16)  # each request asks for today's
 def _first_of_day(days: int) -> int:
     day = date(1970, 1, 1) + timedelta(days=days)
-    return (day.year * 10_000 + day.month * 100 + day.day) * _DAY_SIZE
+    return (day.year * 10_000 + day.month * 100 + day.day) * DAY_SIZE
 
 
 def _id_bound(before: int | None, until_ms: int | None) -> int | None:
     """The id below which to begin; the time alone would walk through all newer entries."""
     # Two days on: a clock set back over midnight leaves ids of the new day on times of the old.
-    bounds = (before, None if until_ms is None else _day_start(until_ms + 2 * _DAY_MS))
+    bounds = (before, None if until_ms is None else day_start(until_ms + 2 * _DAY_MS))
     return min((bound for bound in bounds if bound is not None), default=None)
 
 

@@ -1,9 +1,8 @@
 """What was decided in the console over registry.toml: a type's price, and whether it is served."""
 
-import sqlite3
 from dataclasses import dataclass
 
-from loupette.store.database import Database
+from loupette.store.connection import Connection, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class Override:
     changed_by: str
 
 
-def list_overrides(reader: sqlite3.Connection) -> dict[int, Override]:
+def list_overrides(reader: Connection) -> dict[int, Override]:
     """All, by type ID."""
     rows = reader.execute(
         "SELECT type_id, price, is_off, changed_ms, changed_by FROM type_overrides"
@@ -36,7 +35,7 @@ def list_overrides(reader: sqlite3.Connection) -> dict[int, Override]:
     }
 
 
-def set_override(db: Database, override: Override) -> None:
+def set_override(db: Store, override: Override) -> None:
     """Keep a decision in the place of the type's earlier one."""
     row = (
         override.type_id,
@@ -46,7 +45,7 @@ def set_override(db: Database, override: Override) -> None:
         override.changed_by,
     )
 
-    def replace(connection: sqlite3.Connection) -> None:
+    def replace(connection: Connection) -> None:
         _delete(connection, override.type_id)
         connection.execute(
             "INSERT INTO type_overrides(type_id, price, is_off, changed_ms, changed_by)"
@@ -57,10 +56,10 @@ def set_override(db: Database, override: Override) -> None:
     db.write(replace)
 
 
-def clear_override(db: Database, type_id: int) -> None:
+def clear_override(db: Store, type_id: int) -> None:
     """Let registry.toml hold again."""
     db.write(lambda connection: _delete(connection, type_id))
 
 
-def _delete(connection: sqlite3.Connection, type_id: int) -> None:
+def _delete(connection: Connection, type_id: int) -> None:
     connection.execute("DELETE FROM type_overrides WHERE type_id = ?", (type_id,))

@@ -1,12 +1,11 @@
 """Callers' word on an answer: right or wrong, and the refund for a wrong one."""
 
-import sqlite3
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 from loupette.errors import ReportRefused, StoreError, UnknownLog
 from loupette.store import logs
-from loupette.store.database import Database
+from loupette.store.connection import Connection, Store
 from loupette.store.ledger import post_refund
 from loupette.store.logs import LogRecord, format_log_id
 
@@ -20,7 +19,7 @@ class Reported:
 
 
 def report(
-    db: Database,
+    db: Store,
     account_id: int,
     log_id: int,
     verdict: str,
@@ -38,7 +37,7 @@ def report(
             before.
     """
 
-    def operation(connection: sqlite3.Connection) -> Reported:
+    def operation(connection: Connection) -> Reported:
         log = logs.get(connection, account_id, log_id)
         if log is None:
             raise UnknownLog(f"you have no log entry {format_log_id(log_id)}")
@@ -66,13 +65,13 @@ def _refuse_unreportable(log: LogRecord, *, within_ms: int, now_ms: int) -> None
         raise ReportRefused(f"{name} is too old; report within {within_ms // 1000} seconds")
 
 
-def _refund(connection: sqlite3.Connection, log_id: int, *, note: str, now_ms: int) -> None:
+def _refund(connection: Connection, log_id: int, *, note: str, now_ms: int) -> None:
     try:
         post_refund(connection, log_id, note=note, now_ms=now_ms)
     except StoreError as error:
         raise ReportRefused(error.message) from error
 
 
-def _balance(connection: sqlite3.Connection, account_id: int) -> int:
+def _balance(connection: Connection, account_id: int) -> int:
     row = connection.execute("SELECT balance FROM accounts WHERE id = ?", (account_id,)).fetchone()
     return int(row[0])

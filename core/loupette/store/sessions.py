@@ -2,20 +2,19 @@
 
 import hashlib
 import secrets
-import sqlite3
 
-from loupette.store.database import Database
+from loupette.store.connection import Connection, Store
 from loupette.store.keys import KeyRecord, by_id
 
 _MOST_OF_A_KEY = 20
 """Sessions; one more ends the key's oldest, so that nobody fills the table."""
 
 
-def open_session(db: Database, key_id: int, *, expires_ms: int, now_ms: int) -> str:
+def open_session(db: Store, key_id: int, *, expires_ms: int, now_ms: int) -> str:
     """Sign a key in; gives the session's secret. Sessions that are over are forgotten."""
     secret = secrets.token_urlsafe(32)
 
-    def insert(connection: sqlite3.Connection) -> None:
+    def insert(connection: Connection) -> None:
         connection.execute(
             "INSERT INTO sessions(hash, key_id, expires_ms) VALUES (?, ?, ?)",
             (_hash(secret), key_id, expires_ms),
@@ -30,7 +29,7 @@ def open_session(db: Database, key_id: int, *, expires_ms: int, now_ms: int) -> 
     return secret
 
 
-def find_session(reader: sqlite3.Connection, secret: str, *, now_ms: int) -> KeyRecord | None:
+def find_session(reader: Connection, secret: str, *, now_ms: int) -> KeyRecord | None:
     """The key that is signed in with this secret, as it is now; it may be disabled since."""
     row = reader.execute(
         "SELECT key_id FROM sessions WHERE hash = ? AND expires_ms > ?", (_hash(secret), now_ms)
@@ -38,7 +37,7 @@ def find_session(reader: sqlite3.Connection, secret: str, *, now_ms: int) -> Key
     return None if row is None else by_id(reader, row[0])
 
 
-def close_session(db: Database, secret: str) -> None:
+def close_session(db: Store, secret: str) -> None:
     """Sign out."""
     db.write(lambda connection: connection.execute(_DELETE, (_hash(secret),)))
 

@@ -1,7 +1,8 @@
 """The ledger as people read it: one page of its entries, newest first."""
 
-import sqlite3
 from dataclasses import dataclass
+
+from loupette.store.connection import Connection
 
 _SELECT = """
 SELECT l.id, l.account_id, a.name, l.kind, l.amount, l.balance_after, l.log_id, l.note, l.created_ms
@@ -32,7 +33,7 @@ class LedgerRecord:
 
 
 def read_statement(
-    reader: sqlite3.Connection, account_id: int | None, *, before: int | None, limit: int
+    reader: Connection, account_id: int | None, *, before: int | None, limit: int
 ) -> list[LedgerRecord]:
     """One page.
 

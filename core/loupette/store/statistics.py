@@ -1,10 +1,10 @@
 """The log in figures: requests, successes, spend and latency over time."""
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from loupette.store.connection import Connection
 from loupette.store.logs import first_id_of
 
 MOST_ROWS = 500_000
@@ -12,13 +12,13 @@ MOST_ROWS = 500_000
 
 # Grouped by latency too, which few values are of: so quantiles are exact and no row leaves SQLite.
 _COUNT = """
-SELECT (created_ms - ?1) / ?2, type_id, response_ms, COUNT(*), SUM(outcome IN ('ok', 'replayed')),
-    SUM(cost)
+SELECT (created_ms - ?1) / ?2, type_id, response_ms, COUNT(*),
+    COUNT(*) FILTER (WHERE outcome IN ('ok', 'replayed')), SUM(cost)
 FROM (
     SELECT created_ms, type_id, response_ms, outcome, cost FROM logs
     WHERE id >= ?3 AND created_ms >= ?1 AND created_ms < ?4 {account}
     ORDER BY id DESC LIMIT ?5
-)
+) AS newest
 GROUP BY 1, 2, 3
 """
 
@@ -79,7 +79,7 @@ class _Row:
 
 
 def count(
-    reader: sqlite3.Connection,
+    reader: Connection,
     account_id: int | None,
     *,
     since_ms: int,

@@ -1,23 +1,17 @@
 """The one thread that writes: many operations, one commit."""
 
 import sqlite3
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from loupette.errors import Overloaded, StoreError
+from loupette.errors import StoreError
+from loupette.store.batches import Batches
 
 Result = TypeVar("Result")
 Operation = Callable[[sqlite3.Connection], Result]
-
-# With synchronous=FULL a commit costs one disk sync: 0.24 ms at the median but 13 ms at p99.
-# Sharing it made 9 700 charges/s out of 460; batches beyond 256 only lengthened the wait.
-BATCH = 256
-QUEUE = 10_000
 
 
 @dataclass(eq=False, slots=True)
@@ -41,70 +35,23 @@ class _TransactionLost(Exception):
 class Writer:
     """Runs operations in the order they were submitted, grouped into commits.
 
-    Nothing waits for a batch to fill: it takes what is queued, and while its commit syncs the next
-    batch gathers. Each operation runs in a savepoint, so it fails alone; a future is resolved only
-    after the commit that makes its result true, and a failed commit fails the whole batch.
+    Each operation runs in a savepoint, so it fails alone; a future is resolved only after the
+    commit that makes its result true, and a failed commit fails the whole batch.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
-        self._closing = threading.Lock()
-        self._closed = False
-        # A daemon, so that a command that dies without close() does not hang; what is lost then
-        # was never acknowledged.
-        self._thread = threading.Thread(target=self._run, name="loupette-writer", daemon=True)
-        self._thread.start()
+        self._batches = Batches(self._commit, "loupette-writer")
 
     def submit(self, operation: Operation[Result]) -> "Future[Result]":
-        """Queue an operation. Safe from any thread, and it does not block.
-
-        Cancelling the future while the operation is still queued takes it out: it never runs.
-
-        Raises:
-            Overloaded: 10 000 operations wait already.
-            StoreError: the writer was closed.
-        """
+        """Queue an operation; see `Batches.put` for what it raises, and for cancelling it."""
         future: Future[Result] = Future()
-        with self._closing:
-            if self._closed:
-                raise StoreError("the database is closed; nothing was written")
-            if self._queue.qsize() >= QUEUE:
-                raise Overloaded(
-                    "too many writes are waiting; nothing was written", retry_after_s=1
-                )
-            self._queue.put(_Job(operation, future))
+        self._batches.put(_Job(operation, future))
         return future
 
     def close(self) -> None:
         """Finish what is queued and end the thread."""
-        with self._closing:
-            if not self._closed:
-                self._closed = True
-                self._queue.put(None)
-        self._thread.join()
-
-    def _run(self) -> None:
-        is_open = True
-        while is_open:
-            batch, is_open = self._take()
-            if batch:
-                self._commit(batch)
-
-    def _take(self) -> tuple[list[_Job], bool]:
-        """Wait for one operation, then take what else is there; False after the last one."""
-        batch: list[_Job] = []
-        job = self._queue.get()
-        while job is not None:
-            if job.future.set_running_or_notify_cancel():
-                batch.append(job)
-            if len(batch) == BATCH:
-                return batch, True
-            try:
-                job = self._queue.get_nowait()
-            except Empty:
-                return batch, True
-        return batch, False
+        self._batches.close()
 
     def _commit(self, batch: list[_Job]) -> None:
         try:

@@ -25,8 +25,9 @@ _VERDICTS = ("correct", "wrong")
 async def balance(request: Request) -> Response:
     """GET /api/v1/balance: as committed; what is held for requests in flight is not yet off."""
     service = service_of(request)
-    key, headers = admit(service, one_key(header_key(request), None), "read")
-    data = {"balance": to_yuan(key.balance_micros), "currency": "CNY", "account": key.account_name}
+    key, headers = await admit(service, one_key(header_key(request), None), "read")
+    balance_micros = await service.engine.front.balance(key)
+    data = {"balance": to_yuan(balance_micros), "currency": "CNY", "account": key.account_name}
     return _reply(service, data, headers)
 
 
@@ -37,7 +38,7 @@ async def list_logs(request: Request) -> Response:
     type, outcome ("ok" or an error's reason).
     """
     service = service_of(request)
-    key, headers = admit(service, one_key(header_key(request), None), "read")
+    key, headers = await admit(service, one_key(header_key(request), None), "read")
     query = request.query_params
     _check_names(query, ("limit", "before", "since", "until", "type", "outcome"))
     limit = _integer(query, "limit", _PAGE, 1, _LARGEST_PAGE) or _PAGE
@@ -58,7 +59,7 @@ async def list_logs(request: Request) -> Response:
 async def one_log(request: Request) -> Response:
     """GET /api/v1/logs/{log_id}: one of the account's own requests."""
     service = service_of(request)
-    key, headers = admit(service, one_key(header_key(request), None), "read")
+    key, headers = await admit(service, one_key(header_key(request), None), "read")
     text = request.path_params["log_id"]
     log_id = parse_log_id(text)
     found = log_id and await service.engine.log(key.account_id, log_id)
@@ -94,13 +95,13 @@ async def _read_report(
     """Who reports, and what; a key in the header is looked at before the body."""
     timeout_s = service.settings.body_timeout_s
     if (in_header := header_key(request)) is not None:
-        key, headers = admit(service, in_header, "report")
+        key, headers = await admit(service, in_header, "report")
         fields = await read_fields(request, max_bytes=_LARGEST_REPORT, timeout_s=timeout_s)
         one_key(in_header, api_key_in(fields))
         return key, headers, fields
     with service.stranger():
         fields = await read_fields(request, max_bytes=_LARGEST_REPORT, timeout_s=timeout_s)
-    return *admit(service, one_key(None, api_key_in(fields)), "report"), fields
+    return *await admit(service, one_key(None, api_key_in(fields)), "report"), fields
 
 
 def describe_log(log: LogRecord) -> dict[str, object]:

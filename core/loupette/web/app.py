@@ -20,7 +20,7 @@ from loupette.manager import load_plugins
 from loupette.metrics import LedgerCheck, Metrics
 from loupette.registry import build_catalogue
 from loupette.settings import Settings
-from loupette.store.database import Database
+from loupette.store.opening import open_database
 from loupette.web import account, console, docs, health, metrics, types
 from loupette.web.headers import SecurityHeaders
 from loupette.web.openapi import openapi
@@ -51,7 +51,7 @@ def create_app(settings: Settings) -> Starlette:
         for failure in plugins.failures:
             _log.error("plugin %s did not load: %s", failure.name, failure.reason)
         catalogue = build_catalogue(plugins.loaded, settings.registry)
-        with Database.open(settings.database, exclusive=True) as database:
+        with open_database(settings.database, settings.database_url, exclusive=True) as database:
             pool = make_executor(catalogue, plugins.loaded, settings)
             pool.start()
             engine = Engine(
@@ -63,9 +63,12 @@ def create_app(settings: Settings) -> Starlette:
             )
             management = Management(engine, plugins)
             service = app.state.service = Service(settings, engine, management)
-            management.apply_overrides()  # after the metrics, which count every registered type
+            # After the metrics, which count every registered type.
+            await management.apply_overrides()
             chores = [
                 asyncio.create_task(purge(engine, every_s=_PURGE_EVERY_S)),
+                asyncio.create_task(engine.front.tend()),
+                asyncio.create_task(follow_types(engine, management)),
                 asyncio.create_task(check_ledger(engine, service.metrics, every_s=_CHECK_EVERY_S)),
             ]
             try:
@@ -133,6 +136,16 @@ async def purge(engine: Engine, *, every_s: float) -> None:
         except Exception:
             _log.exception("old replies and images were not purged")
         await asyncio.sleep(every_s)
+
+
+async def follow_types(engine: Engine, management: Management) -> None:
+    """Take over what is decided on types at other servers of the database."""
+    while True:
+        await engine.front.until_types_change()
+        try:
+            await management.apply_overrides()
+        except Exception:
+            _log.exception("decisions on types were not read")
 
 
 async def check_ledger(engine: Engine, metrics: Metrics, *, every_s: float) -> None:

@@ -29,13 +29,13 @@ def one_key(in_header: str | None, in_body: str | None) -> str:
     return secret
 
 
-def identify(engine: Engine, secret: str) -> KeyRecord:
+async def identify(engine: Engine, secret: str) -> KeyRecord:
     """Find a key, enabled or not.
 
     Raises:
         Unauthenticated: unknown.
     """
-    key = engine.find_key(secret)
+    key = await engine.front.find_key(secret)
     if key is None:
         raise Unauthenticated("this API key is unknown")
     return key

@@ -37,7 +37,6 @@ class Service:
     settings: Settings
     engine: Engine
     management: Management
-    limiter: Limiter = field(default_factory=Limiter)
     refusals: Limiter = field(default_factory=Limiter)
     visits: Limiter = field(default_factory=Limiter)
     sign_ins: Limiter = field(default_factory=Limiter)
@@ -86,13 +85,13 @@ class Service:
         finally:
             self.strangers -= 1
 
-    def count(self, key: KeyRecord) -> dict[str, str]:
+    async def count(self, key: KeyRecord) -> dict[str, str]:
         """Count a request against its key's rate; gives the headers that say where it stands.
 
         Raises:
             RateLimited: too many.
         """
-        verdict = self.limiter.check(key.id, rate=key.rate, burst=key.burst, now_s=time.monotonic())
+        verdict = await self.engine.front.count(key)
         if not verdict.allowed:
             raise RateLimited(
                 f"this key may call {key.rate:g} times a second",
@@ -176,14 +175,14 @@ def service_of(connection: HTTPConnection) -> Service:
     return service
 
 
-def admit(service: Service, secret: str, scope: str) -> tuple[KeyRecord, dict[str, str]]:
+async def admit(service: Service, secret: str, scope: str) -> tuple[KeyRecord, dict[str, str]]:
     """The key that calls and may, counted against its rate, with the headers that say so.
 
     Raises:
         Unauthenticated: an unknown key, or one that may not do this.
         RateLimited: too many requests, also of a key that may not call.
     """
-    key = identify(service.engine, secret)
-    headers = service.count(key)
+    key = await identify(service.engine, secret)
+    headers = await service.count(key)
     permit(key, scope)
     return key, headers

@@ -13,7 +13,13 @@ from starlette.responses import Response
 from starlette.types import Receive
 
 from loupette.calls import Call, Outcome, Posted
-from loupette.errors import BadField, InternalError, LoupetteError, RateLimited
+from loupette.errors import (
+    BadField,
+    InternalError,
+    LoupetteError,
+    OutcomeUnknown,
+    RateLimited,
+)
 from loupette.messages import REQUESTS
 from loupette.store.keys import KeyRecord
 from loupette.store.logs import format_log_id
@@ -80,7 +86,7 @@ async def solve_for(request: Request, key: KeyRecord, fields: Fields) -> Respons
     service = service_of(request)
     progress = _Progress(time.monotonic())
     try:
-        call = _admit(service, progress, key)
+        call = await _admit(service, progress, key)
         with service.room():
             return await _answer(request, service, progress, call, fields)
     except Exception as error:  # an edge, as above
@@ -95,11 +101,11 @@ async def _solve(request: Request, service: Service, progress: _Progress) -> Res
         with service.stranger():
             fields = await _read(request, service)
         secret = one_key(None, api_key_in(fields))
-        call = _admit(service, progress, identify(service.engine, secret))
+        call = await _admit(service, progress, await identify(service.engine, secret))
         with service.room():
             return await _answer(request, service, progress, call, fields)
     # Refusals are cheapest before the body is read.
-    call = _admit(service, progress, identify(service.engine, in_header))
+    call = await _admit(service, progress, await identify(service.engine, in_header))
     with service.room():
         fields = await _read(request, service)
         one_key(in_header, api_key_in(fields))
@@ -136,10 +142,10 @@ async def _answer(
 _REPLAYED = {"Idempotent-Replayed": "true"}
 
 
-def _admit(service: Service, progress: _Progress, key: KeyRecord) -> Call:
+async def _admit(service: Service, progress: _Progress, key: KeyRecord) -> Call:
     """Number the request, count it against the key's rate, see whether the key may."""
-    progress.call = service.engine.begin(key, progress.started_s)
-    progress.headers |= service.count(key)
+    progress.call = await service.engine.begin(key, progress.started_s)
+    progress.headers |= await service.count(key)
     permit(key, _SCOPE)
     return progress.call
 
@@ -187,7 +193,12 @@ async def _fail(service: Service, progress: _Progress, cause: Exception) -> Resp
 
 
 def _is_logged(service: Service, call: Call, error: LoupetteError) -> bool:
-    """Every request of a known key, but of those over its rate no more than the rate."""
+    """Every request of a known key, but of those over its rate no more than the rate.
+
+    One that may have been charged is logged with its charge, or not at all.
+    """
+    if isinstance(error, OutcomeUnknown):
+        return False
     is_over_rate = isinstance(error, RateLimited) and error.quota is not None
     return not is_over_rate or service.logs_refusal(call.key)
 

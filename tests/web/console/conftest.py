@@ -10,8 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from loupette.settings import Settings
-from loupette.store.database import Database
 from loupette.store.keys import create_key
+from loupette.store.opening import open_database
 
 
 @dataclass
@@ -53,7 +53,7 @@ def visitor(client: TestClient, settings: Settings) -> Iterator[Callable[..., Vi
     client.portal.call(app.state.service.engine.pool.wait_ready)
 
     def make(account: str, *scopes: str, balance_micros: int = 0) -> Visitor:
-        with Database.open(settings.database) as database:
+        with open_database(settings.database, settings.database_url) as database:
             key = create_key(
                 database, account, scopes=scopes, opening_micros=balance_micros, rate=1000, now_ms=0
             )

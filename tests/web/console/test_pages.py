@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 
 import fakes
 from loupette.settings import Images, Settings
-from loupette.store.database import Database
 from loupette.store.keys import create_key, list_keys, set_rate
+from loupette.store.opening import open_database
 from loupette.web import service
 from loupette.web.app import create_app
 from loupette.web.service import Service
@@ -109,11 +109,11 @@ def test_a_top_up_that_is_sent_twice_adds_once(admin: Any, shop: Any) -> None:
 
 
 def test_changing_the_rate_alone_keeps_the_burst(admin: Any, shop: Any, settings: Settings) -> None:
-    with Database.open(settings.database) as database:
+    with open_database(settings.database) as database:
         set_rate(database, shop.prefix, rate=4, burst=77, now_ms=0)
     shown = field(admin.http.get(f"/console/keys?q={shop.account}").text, "limit", "burst")
     admin.do("/console/keys", action="limit", prefix=shop.prefix, rate="8", burst=shown)
-    with Database.open(settings.database) as database:
+    with open_database(settings.database) as database:
         (key,) = [one for one in list_keys(database.reader) if one.prefix == shop.prefix]
     assert (key.rate, key.burst) == (8, 77)
 
@@ -122,7 +122,7 @@ def test_a_price_changes_at_once_and_for_good(
     tmp_path: Any, make_settings: Callable[..., Settings]
 ) -> None:
     settings = make_settings(tmp_path)
-    with Database.open(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         key = create_key(
             database, "boss", scopes=("solve", "read", "admin"), opening_micros=10**7, now_ms=0
         )
@@ -181,7 +181,7 @@ def test_a_plugin_that_did_not_load_says_why(
     (tmp_path / "broken_for_console.py").write_text("raise OSError('<b>no such file</b>')")
     monkeypatch.syspath_prepend(str(tmp_path))
     settings = make_settings(tmp_path, plugins=("fakes", "broken_for_console"))
-    with Database.open(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         key = create_key(database, "boss", scopes=("admin",), now_ms=0)
     with TestClient(create_app(settings)) as client:
         client.post("/console/login", data={"key": key.secret})
@@ -328,7 +328,7 @@ def test_a_kept_image_is_shown_to_its_owner_and_replayed_by_an_administrator(
     keeping: tuple[TestClient, Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, settings = keeping
-    with Database.open(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         keys = {
             name: create_key(database, name, scopes=scopes, opening_micros=10**6, now_ms=0).secret
             for name, scopes in (

@@ -1,7 +1,6 @@
 """Each page and each action of the console, as nobody, as an account and as an administrator."""
 
 import re
-import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +10,8 @@ from starlette.testclient import TestClient
 import fakes
 from conftest import issue_key
 from loupette.settings import Settings
-from loupette.store.database import Database
 from loupette.store.keys import create_key
+from loupette.store.opening import open_database
 from loupette.web.console import ROUTES
 
 OPEN = ("/console/login", "/console/logout")
@@ -85,9 +84,10 @@ def meant(fields: dict[str, str], visitor: Any) -> dict[str, str]:
 def everything(settings: Settings, client: TestClient) -> object:
     """All that an action could change."""
     types = client.get("/api/v1/types").json()["data"]["types"]
-    with sqlite3.connect(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         tables = ("accounts", "api_keys", "ledger", "type_overrides")
-        return types, [database.execute(f"SELECT * FROM {table}").fetchall() for table in tables]
+        rows = [database.reader.execute(f"SELECT * FROM {table}").fetchall() for table in tables]
+        return types, rows
 
 
 @pytest.mark.parametrize(("path", "fields"), ADMIN_ACTIONS)
@@ -154,7 +154,7 @@ def test_a_page_of_this_server_may(admin: Any, shop: Any) -> None:
 def test_an_account_sees_nothing_of_another(
     client: TestClient, settings: Settings, shop: Any, admin: Any, post: Any
 ) -> None:
-    other = issue_key(settings.database, "5", account="the-other-account")
+    other = issue_key(settings, "5", account="the-other-account")
     log_id = post(key=other).json()["data"]["log_id"]
     for path in PAGES:
         text = shop.http.get(path).text
@@ -192,7 +192,7 @@ def test_a_key_that_may_not_solve_tries_nothing(visitor: Visitors, unused_name: 
 def test_a_key_that_may_not_read_is_not_let_in(
     client: TestClient, settings: Settings, scopes: tuple[str, ...], stranger: Any, unused_name: str
 ) -> None:
-    with Database.open(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         key = create_key(database, unused_name, scopes=scopes, now_ms=0)
     reply = stranger.http.post("/console/login", data={"key": key.secret})
     assert reply.status_code == 401

@@ -11,8 +11,8 @@ from loupette import management
 from loupette.management import SESSION_S
 from loupette.settings import Settings
 from loupette.store import sessions
-from loupette.store.database import Database
 from loupette.store.keys import disable_account, disable_key, roll_key
+from loupette.store.opening import open_database
 
 
 def sign_in(browser: TestClient, key: str, **fields: str) -> Any:
@@ -32,6 +32,7 @@ def test_behind_tls_the_cookie_goes_over_tls_alone(admin: Any) -> None:
     assert "; Secure" in sign_in(browser, admin.secret).headers["set-cookie"]
 
 
+@pytest.mark.sqlite  # of which the test makes a dump
 def test_only_the_hash_of_a_session_is_stored(admin: Any, settings: Settings) -> None:
     secret = admin.http.cookies["console"]
     assert len(secret) >= 43
@@ -70,19 +71,19 @@ def test_signing_out_ends_the_session_for_whoever_copied_it(admin: Any, client: 
 
 
 def test_a_session_ends_with_its_key(shop: Any, settings: Settings) -> None:
-    with Database.open(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         disable_key(database, shop.prefix, now_ms=1)
     assert shop.http.get("/console", follow_redirects=False).status_code == 303
 
 
 def test_a_session_ends_with_its_account(shop: Any, settings: Settings) -> None:
-    with Database.open(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         disable_account(database, shop.account, now_ms=1)
     assert shop.http.get("/console", follow_redirects=False).status_code == 303
 
 
 def test_a_session_ends_when_its_key_expires(shop: Any, settings: Settings) -> None:
-    with Database.open(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         roll_key(database, shop.prefix, overlap_ms=0, expires_ms=None, now_ms=1)
     assert shop.http.get("/console", follow_redirects=False).status_code == 303
 
@@ -131,7 +132,7 @@ def test_many_sessions_of_a_key_push_the_oldest_out(
     visitor: Any, settings: Settings, unused_name: str
 ) -> None:
     first = visitor(unused_name, "read")
-    with Database.open(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         (key_id,) = database.reader.execute(
             "SELECT id FROM api_keys WHERE prefix = ?", (first.prefix,)
         ).fetchone()

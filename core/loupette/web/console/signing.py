@@ -52,7 +52,7 @@ async def sign_in(request: Request) -> Response:
                 request, max_bytes=_LARGEST_FORM, timeout_s=service.settings.body_timeout_s
             )
         wanted = str(sent.get("next") or "")
-        key = _key_of(service, str(sent.get("key") or "").strip())
+        key = await _key_of(service, str(sent.get("key") or "").strip())
         secret = await service.management.sign_in(key, address=_address(request))
     except LoupetteError as error:
         return _form(request, wanted, disclose(error, of="a sign-in"))
@@ -78,8 +78,8 @@ async def sign_out(visit: Visit) -> Response:
     return response
 
 
-def _key_of(service: Service, secret: str) -> KeyRecord:
-    key = identify(service.engine, secret)
+async def _key_of(service: Service, secret: str) -> KeyRecord:
+    key = await identify(service.engine, secret)
     permit(key, least_scope(key))
     return key
 

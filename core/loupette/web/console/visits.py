@@ -93,7 +93,7 @@ def page(handler: Handler, *, scope: str | None = None) -> Endpoint:
     """An endpoint that only looks, for whoever is signed in and has the scope."""
 
     async def endpoint(request: Request) -> Response:
-        visit = _visit(request)
+        visit = await _visit(request)
         return to_sign_in(request) if visit is None else await _run(handler, visit, scope)
 
     return endpoint
@@ -103,7 +103,7 @@ def action(handler: Handler, *, scope: str | None = None, takes_images: bool = F
     """An endpoint that does something; it must have been asked for by a page of this session."""
 
     async def endpoint(request: Request) -> Response:
-        visit = _visit(request)
+        visit = await _visit(request)
         if visit is None:
             return to_sign_in(request)
         settings = visit.service.settings
@@ -178,11 +178,11 @@ def _show_error(visit: Visit, error: LoupetteError) -> Response:
     return response
 
 
-def _visit(request: Request) -> Visit | None:
+async def _visit(request: Request) -> Visit | None:
     """The session of a request, as long as its key may do anything here."""
     service = service_of(request)
     secret = request.cookies.get(COOKIE, "")
-    key = service.management.signed_in(secret) if secret else None
+    key = await service.management.signed_in(secret) if secret else None
     if key is None or refusal(key, least_scope(key)) is not None:
         return None
     return Visit(request, service, key, secret)

@@ -1,0 +1,132 @@
+"""Connections to PostgreSQL that run the statements of this package."""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import count
+from threading import Event
+from typing import Any, cast
+
+import psycopg
+from psycopg import RawCursor
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.types.numeric import Int8Dumper, IntLoader
+
+from loupette.errors import StoreError
+from loupette.store.connection import Rows
+
+Raw = psycopg.Connection[tuple[Any, ...]]
+
+PATIENCE_S = 20.0
+"""So long requests wait for a database that went away; a restart takes a few seconds."""
+_RETRY_S = 0.1
+_CONNECT_S = 5
+# A machine that vanished is found out within 25 s, where TCP alone would take hours.
+_USUAL_PARAMETERS: dict[str, str | int | None] = {
+    "application_name": "loupette",
+    "connect_timeout": _CONNECT_S,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+# A server that hangs inside a transaction must not keep an account locked for the others.
+_USUAL = {
+    "timezone": "UTC",
+    "statement_timeout": "30s",
+    "idle_in_transaction_session_timeout": "15s",
+}
+# One snapshot from BEGIN to ROLLBACK, as SQLite has it.
+_READING = {
+    "default_transaction_read_only": "on",
+    "default_transaction_isolation": "repeatable read",
+}
+_LONG = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
+
+
+class PostgresConnection:
+    """Runs the statements that SQLite runs, too; used by one thread at a time."""
+
+    def __init__(self, raw: Raw) -> None:
+        self.raw = raw
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Rows:
+        """Run one statement."""
+        return self.raw.execute(cast("Any", translate(sql)), parameters)
+
+    def interrupt(self) -> None:
+        """Have the statement that runs now fail; any thread may call it."""
+        self.raw.cancel_safe(timeout=_CONNECT_S)
+
+    def close(self) -> None:
+        """Close it; a second call does nothing."""
+        self.raw.close()
+
+
+def connect(url: str, *, read_only: bool = False, is_long: bool = False) -> PostgresConnection:
+    """Connect within five seconds.
+
+    Args:
+        url: of the database, with the password where it needs one.
+        read_only: it cannot write, and a transaction is one snapshot.
+        is_long: a statement may take any time, as it reads or copies everything there is.
+
+    Raises:
+        StoreError: the database cannot be reached.
+    """
+    wanted = _USUAL | (_READING if read_only else {}) | (_LONG if is_long else {})
+    try:
+        raw = psycopg.connect(
+            make_conninfo(url, **_USUAL_PARAMETERS), autocommit=True, cursor_factory=RawCursor
+        )
+        raw.adapters.register_dumper(int, Int8Dumper)  # one type, so one prepared statement
+        raw.adapters.register_loader("numeric", IntLoader)  # of sums; there are no fractions
+        for name, value in wanted.items():
+            raw.execute("SELECT set_config($1, $2, false)", (name, value))
+    except psycopg.Error as error:
+        raise StoreError(f"cannot use the database {describe_url(url)}: {error}") from error
+    return PostgresConnection(raw)
+
+
+def reconnect(
+    connect: Callable[[], PostgresConnection], *, until_s: float, closing: Event
+) -> PostgresConnection:
+    """Connect again, as often as it takes until a moment, or until all is closed.
+
+    Args:
+        connect: makes a connection, or raises a `StoreError`.
+        until_s: by the monotonic clock; it is tried once even if that is past.
+        closing: set when nobody needs it any more.
+
+    Raises:
+        StoreError: the last one.
+    """
+    while True:
+        try:
+            return connect()
+        except StoreError:
+            if closing.wait(_RETRY_S) or time.monotonic() > until_s:
+                raise
+
+
+def is_lost(raw: Raw) -> bool:
+    """Whether a connection is of no more use."""
+    return raw.closed or raw.broken
+
+
+def describe_url(url: str) -> str:
+    """A URL as people may see it: without the password."""
+    try:
+        found = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return "in DATABASE_URL"
+    place = ":".join(str(found[name]) for name in ("host", "port") if found.get(name))
+    return f"postgresql://{place}/{found.get('dbname', '')}"
+
+
+@lru_cache(maxsize=512)
+def translate(sql: str) -> str:
+    """A statement with SQLite's placeholders, ``?`` or ``?1``, in those of PostgreSQL, ``$1``."""
+    numbers = count(1)
+    return re.sub(r"\?(\d*)", lambda found: f"${found[1] or next(numbers)}", sql)

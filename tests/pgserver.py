@@ -1,0 +1,151 @@
+"""A PostgreSQL server of its own on loopback: started, killed and started again by tests."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+_USER = "postgres"
+_WITHIN_S = 30.0
+
+
+class Server:
+    """Debian's PostgreSQL on a data folder of its own, without a password, for this machine only.
+
+    Args:
+        folder: for its data and its messages.
+        is_durable: it keeps its promises to the disk; without that, tests of what has nothing to do
+            with it take a tenth of the time.
+    """
+
+    def __init__(self, folder: Path, *, is_durable: bool) -> None:
+        self._data = folder / "data"
+        self._log = folder / "log"
+        self._bin = _find_programs()
+        self.port = _free_port()
+        self._fsync = "on" if is_durable else "off"
+        # PostgreSQL refuses to run as root.
+        self._as_user: dict[str, str] = {"user": _USER, "group": _USER} if _is_root() else {}
+        if _is_root():
+            shutil.chown(folder, _USER, _USER)
+        self._run("initdb", "-D", self._data, "-U", "loupette", "-A", "trust", "-E", "UTF8")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://loupette@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers, also where a killed one's children still end."""
+        until_s = time.monotonic() + _WITHIN_S
+        while not self._is_up():
+            if self._process is None or self._process.poll() is not None:
+                self._spawn()
+            if time.monotonic() > until_s:
+                raise TimeoutError(self._log.read_text())
+            time.sleep(0.05)  # between two looks; how often it looks changes no result
+
+    def kill(self) -> None:
+        """As the kernel does where memory is short: no word to anybody, all backends end."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(_WITHIN_S)
+
+    def stop(self) -> None:
+        """End it at once, but in order."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(_WITHIN_S)
+
+    def cpu_s(self) -> float:
+        """Processor time of all its processes so far, those that ended too."""
+        assert self._process is not None
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ended_s = sum(_times_s(pid)[2:])
+        return ended_s + sum(sum(_times_s(int(one))[:2]) for one in (pid, *children))
+
+    def execute(self, sql: str, database: str = "postgres") -> list[tuple[object, ...]]:
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            cursor = connection.execute(sql.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def _spawn(self) -> None:
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": "",
+            "max_connections": 200,
+            "fsync": self._fsync,
+            "full_page_writes": self._fsync,
+        }
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._bin / "postgres", "-D", self._data, *options],
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                **self._as_user,  # type: ignore[call-overload]  # user and group, or nothing
+            )
+
+    def _is_up(self) -> bool:
+        try:
+            self.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _run(self, program: str, *arguments: object) -> None:
+        command = [str(self._bin / program), *map(str, arguments)]
+        subprocess.run(
+            command, check=True, stdout=subprocess.DEVNULL, timeout=120, cwd="/", **self._as_user
+        )  # type: ignore[call-overload]  # as above
+
+
+@contextmanager
+def running(*, is_durable: bool = True) -> Iterator[Server]:
+    """A fresh server, which is stopped and gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="loupette-pg-") as folder:
+        server = Server(Path(folder), is_durable=is_durable)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
+def _find_programs() -> Path:
+    """Debian keeps them apart by version, outside PATH; elsewhere they are on it."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    if found:
+        return found[-1].parent
+    postgres = shutil.which("postgres")
+    if postgres is None:
+        raise FileNotFoundError("there is no PostgreSQL; make test-postgres installs Debian's")
+    return Path(postgres).parent
+
+
+def _times_s(pid: int) -> tuple[float, ...]:
+    """Of a process, in it and for it in the kernel, then those of its children that ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:  # it ended meanwhile, and is in its parent's sum now
+        return (0.0,) * 4
+    return tuple(int(field) / os.sysconf("SC_CLK_TCK") for field in fields[11:15])
+
+
+def _is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

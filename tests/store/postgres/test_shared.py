@@ -1,0 +1,363 @@
+"""Several servers on one PostgreSQL database, and what happens when one of them dies."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+
+import psycopg
+import pytest
+
+from loupette.errors import InsufficientBalance, LoupetteError, OutcomeUnknown, StoreError
+from loupette.store import logs, overrides
+from loupette.store.keys import KeyRecord, NewKey, create_key, disable_key
+from loupette.store.ledger import verify
+from loupette.store.logs import LogEntry
+from loupette.store.overrides import Override
+from loupette.store.postgres import connection as connection_module
+from loupette.store.postgres.database import PostgresDatabase
+from loupette.store.postgres.front import SharedFront
+from loupette.store.postgres.writer import RequestWriter
+
+pytestmark = pytest.mark.cluster
+
+OpenServer = Callable[[], PostgresDatabase]
+NOW_MS = 1_730_419_200_000  # 2024-11-01 00:00:00 UTC
+MONTH = 10**12  # of ids
+DAY_MS = 86_400_000
+
+
+async def charge(front: SharedFront, key: KeyRecord, price: int = 100_000) -> LogEntry:
+    hold = await front.hold(key.account_id, price, within_s=5)
+    try:
+        log_id = await front.next_log_id(NOW_MS)
+        entry = LogEntry(
+            id=log_id,
+            account_id=key.account_id,
+            key_id=key.id,
+            created_ms=NOW_MS,
+            type_id=50100,
+            code=200,
+            outcome="ok",
+            cost_micros=price,
+            answer="8",
+            response_ms=1,
+        )
+        await front.settle(hold, entry, None)
+        return entry
+    finally:
+        front.release(hold)
+
+
+async def until(is_so: Callable[[], Awaitable[bool]], *, within_s: float = 30) -> None:
+    async with asyncio.timeout(within_s):
+        while not await is_so():
+            await asyncio.sleep(0.01)
+
+
+def test_two_servers_give_ten_answers_for_the_money_of_ten(
+    open_server: OpenServer, made: NewKey, runner: asyncio.Runner
+) -> None:
+    async def scenario() -> None:
+        fronts = [SharedFront(open_server()) for _ in range(2)]
+        calls = (charge(fronts[number % 2], made.record) for number in range(64))
+        done = await asyncio.gather(*calls, return_exceptions=True)
+        entries = [one for one in done if isinstance(one, LogEntry)]
+        assert len(entries) == len({entry.id for entry in entries}) == 10
+        refused = {type(one) for one in done if not isinstance(one, LogEntry)}
+        assert refused == {InsufficientBalance}
+
+    runner.run(scenario())
+
+
+def test_servers_give_no_log_id_twice(open_server: OpenServer, runner: asyncio.Runner) -> None:
+    async def scenario() -> None:
+        fronts = [SharedFront(open_server()) for _ in range(2)]
+        asked = [front.next_log_id(NOW_MS) for _ in range(300) for front in fronts]
+        ids = await asyncio.gather(*asked)
+        assert len(set(ids)) == 600
+
+    runner.run(scenario())
+
+
+def test_rate_holds_over_all_servers(
+    open_server: OpenServer, server: PostgresDatabase, runner: asyncio.Runner
+) -> None:
+    key = create_key(server, "acme", rate=0.01, burst=5, now_ms=1).record
+
+    async def scenario() -> None:
+        fronts = [SharedFront(open_server()) for _ in range(2)]
+        counted = [front.count(key) for _ in range(10) for front in fronts]
+        verdicts = await asyncio.gather(*counted)
+        assert sum(verdict.allowed for verdict in verdicts) == 5
+
+    runner.run(scenario())
+
+
+def test_one_account_on_two_servers_in_both_orders_makes_no_deadlock(
+    open_server: OpenServer, server: PostgresDatabase, runner: asyncio.Runner
+) -> None:
+    keys = [
+        create_key(server, f"a{number}", opening_micros=10**9, now_ms=1).record
+        for number in range(8)
+    ]
+
+    async def scenario() -> None:
+        fronts = [SharedFront(open_server()) for _ in range(2)]
+        await asyncio.gather(
+            *(charge(fronts[0], key, 1) for _ in range(20) for key in keys),
+            *(charge(fronts[1], key, 1) for _ in range(20) for key in reversed(keys)),
+        )
+
+    runner.run(scenario())
+    assert verify(server).charges == 320
+
+
+def test_hold_of_a_server_that_died_is_swept_when_it_is_over(
+    server: PostgresDatabase, front: SharedFront, made: NewKey, runner: asyncio.Runner
+) -> None:
+    def sweep() -> int:
+        statement = "SELECT sweep_holds()"
+        return server.write(lambda connection: connection.execute(statement).fetchone()[0])
+
+    async def hold(within_s: float) -> None:
+        await front.hold(made.record.account_id, 1_000_000, within_s=within_s)
+
+    runner.run(hold(5))
+    assert sweep() == 0
+    with pytest.raises(InsufficientBalance):
+        runner.run(hold(5))
+    server.write(lambda connection: connection.execute("UPDATE holds SET expires_ms = 0").rowcount)
+    assert sweep() == 1
+    runner.run(hold(5))
+
+
+def test_answer_after_its_hold_expired_is_charged_if_the_money_is_free(
+    server: PostgresDatabase, front: SharedFront, made: NewKey, runner: asyncio.Runner
+) -> None:
+    async def late(*, others: int) -> None:
+        hold = await front.hold(made.record.account_id, 600_000, within_s=5)
+        expire = "UPDATE holds SET expires_ms = 0"
+        await asyncio.to_thread(server.write, lambda c: c.execute(expire).rowcount)
+        await asyncio.to_thread(server.write, lambda c: c.execute("SELECT sweep_holds()").rowcount)
+        held = await front.hold(made.record.account_id, others, within_s=5)
+        entry = LogEntry(
+            id=await front.next_log_id(NOW_MS), account_id=made.record.account_id,
+            key_id=made.record.id, created_ms=NOW_MS, type_id=1, code=200, outcome="ok",
+            cost_micros=600_000, response_ms=1,
+        )  # fmt: skip
+        try:
+            await front.settle(hold, entry, None)
+        finally:
+            front.release(held)
+
+    with pytest.raises(InsufficientBalance):
+        runner.run(late(others=400_001))
+    runner.run(late(others=400_000))
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_charge_whose_commit_was_not_heard_of_is_made_once(
+    front: SharedFront,
+    server: PostgresDatabase,
+    made: NewKey,
+    runner: asyncio.Runner,
+    monkeypatch: pytest.MonkeyPatch,
+    is_committed: bool,
+) -> None:
+    """The connection ends just after the commit, or just before it reached the database."""
+    transact = RequestWriter._transact
+    losses = iter(range(3))  # one for each exchange of a charge, and for each that repeats it
+
+    def lose(writer: RequestWriter, batch: object, *, is_again: bool) -> None:
+        if not is_again and next(losses, None) is not None:
+            if is_committed:
+                transact(writer, batch, is_again=is_again)  # type: ignore[arg-type]  # handed on
+            writer._connection.close()
+            raise psycopg.OperationalError("lost")
+        transact(writer, batch, is_again=is_again)  # type: ignore[arg-type]  # as above
+
+    monkeypatch.setattr(RequestWriter, "_transact", lose)
+    entry = runner.run(charge(front, made.record))
+    assert logs.get(server.reader, made.record.account_id, entry.id)
+    found = verify(server)
+    assert (found.charges, found.balance_micros) == (1, 900_000)
+
+
+def test_who_waits_too_long_for_a_commit_is_told_that_it_is_unknown(
+    front: SharedFront,
+    server: PostgresDatabase,
+    made: NewKey,
+    runner: asyncio.Runner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a hold it is known enough: whoever did not hear of it is not charged for it."""
+    hold = runner.run(front.hold(made.record.account_id, 100_000, within_s=5))
+    entry = LogEntry(
+        id=runner.run(front.next_log_id(NOW_MS)), account_id=made.record.account_id,
+        key_id=made.record.id, created_ms=NOW_MS, type_id=1, code=200, outcome="ok",
+        cost_micros=100_000, response_ms=1,
+    )  # fmt: skip
+
+    def lose(writer: RequestWriter, batch: object, *, is_again: bool) -> None:
+        writer._connection.close()
+        raise psycopg.OperationalError("lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("loupette.store.postgres.writer.PATIENCE_S", 0.0)
+        patch.setattr(RequestWriter, "_transact", lose)
+        with pytest.raises(OutcomeUnknown):
+            runner.run(front.settle(hold, entry, None))
+        with pytest.raises(LoupetteError, match="nothing was charged"):
+            runner.run(front.hold(made.record.account_id, 1, within_s=5))
+    front.release(hold)
+    runner.run(charge(front, made.record))  # back without hands
+
+
+def test_account_that_stays_locked_fails_its_batch_in_the_time_of_one_statement(
+    url: str,
+    open_server: OpenServer,
+    made: NewKey,
+    runner: asyncio.Runner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By a server that hangs, say; and when that is over, charges are made as before."""
+    monkeypatch.setitem(connection_module._USUAL, "statement_timeout", "500ms")
+
+    async def scenario() -> None:
+        front = SharedFront(open_server())
+        holds = [front.hold(made.record.account_id, 1, within_s=5) for _ in range(40)]
+        started_s = time.monotonic()
+        done = await asyncio.gather(*holds, return_exceptions=True)
+        assert all(isinstance(one, StoreError) for one in done)
+        assert time.monotonic() - started_s < 15  # forty alone would take twenty seconds
+        other.execute("ROLLBACK")
+        await charge(front, made.record)
+
+    with closing(connection_module.connect(url)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT FROM accounts FOR UPDATE")
+        runner.run(scenario())
+
+
+def test_keys_are_forgotten_where_nothing_can_be_heard(
+    front: SharedFront, server: PostgresDatabase, made: NewKey, runner: asyncio.Runner
+) -> None:
+    """The listening connection is ended by the database, a key is disabled before it is back."""
+
+    async def is_disabled() -> bool:
+        found = await front.find_key(made.secret)
+        return found is not None and found.is_disabled
+
+    async def scenario() -> None:
+        await until(lambda: asyncio.to_thread(lambda: server.notices.is_listening))  # type: ignore[union-attr]  # it serves
+        assert not await is_disabled()
+        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ '^LISTEN'"
+        await asyncio.to_thread(server.write, lambda c: c.execute(end).fetchall())
+        await asyncio.to_thread(disable_key, server, made.record.prefix, now_ms=2)
+        await until(is_disabled)
+
+    runner.run(scenario())
+
+
+def test_decision_on_a_type_is_heard_by_the_other_server(
+    open_server: OpenServer, server: PostgresDatabase, runner: asyncio.Runner
+) -> None:
+    async def scenario() -> None:
+        other = open_server()
+        front = SharedFront(other)
+        assert other.notices
+        await until(lambda: asyncio.to_thread(lambda: other.notices.is_listening))  # type: ignore[union-attr]  # it serves
+        waiting = asyncio.create_task(front.until_types_change())
+        await asyncio.sleep(0)
+        decision = Override(50100, 5, False, 1, "ak_x")
+        await asyncio.to_thread(overrides.set_override, server, decision)
+        async with asyncio.timeout(30):
+            await waiting
+
+    runner.run(scenario())
+
+
+def test_months_that_are_over_are_dropped_and_their_charges_kept(
+    server: PostgresDatabase, front: SharedFront, made: NewKey, runner: asyncio.Runner
+) -> None:
+    runner.run(charge(front, made.record))
+    newer_ms = NOW_MS + 60 * DAY_MS
+    newer = runner.run(front.next_log_id(newer_ms))
+    failed = LogEntry(
+        id=newer, account_id=made.record.account_id, key_id=made.record.id, created_ms=newer_ms,
+        type_id=1, code=400, outcome="no_gap", response_ms=1,
+    )  # fmt: skip
+    runner.run(front.record(failed))
+    assert months(server) == ["logs_202411", "logs_202412"]
+    assert logs.delete_older_than(server, NOW_MS + 40 * DAY_MS) == 1
+    assert months(server) == ["logs_202412"]
+    assert [entry.id for entry in logs.query(server.reader, None)] == [newer]
+    assert verify(server).charges == 1
+
+
+def months(server: PostgresDatabase) -> list[str]:
+    found = server.reader.execute(
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '^logs_[0-9]+$' ORDER BY 1"
+    )
+    return [name for (name,) in found if not name.startswith("logs_1970")]
+
+
+def test_pages_of_the_log_are_read_from_an_index(server: PostgresDatabase, made: NewKey) -> None:
+    """In every month's table, in order, so that a page costs the same however long the log is."""
+
+    def explain(where: str) -> str:
+        server_side = f"EXPLAIN SELECT * FROM logs l WHERE {where} ORDER BY l.id DESC LIMIT 50"
+        with server.snapshot_reader() as reader:
+            for other in ("seqscan", "bitmapscan", "sort"):  # which few rows are read faster by
+                reader.execute(f"SET enable_{other} = off")
+            return "\n".join(line for (line,) in reader.execute(server_side))
+
+    for where in ("l.account_id = 1", "l.account_id = 1 AND l.type_id = 2"):
+        plan = explain(where)
+        assert "Index Scan Backward" in plan
+        assert "Sort  (" not in plan  # the months are merged, which a Sort Key belongs to, too
+
+
+def test_unknown_step_of_the_schema_is_refused(server: PostgresDatabase, url: str) -> None:
+    insert = "INSERT INTO migrations(name, applied_ms) VALUES ('m999_future', 0)"
+    remove = "DELETE FROM migrations WHERE name = 'm999_future'"
+    server.write(lambda connection: connection.execute(insert).rowcount)
+    try:
+        with pytest.raises(LoupetteError, match="newer loupette"):
+            PostgresDatabase(url, server.path, serving=False)
+    finally:
+        server.write(lambda connection: connection.execute(remove).rowcount)
+
+
+def test_servers_that_start_at_once_make_the_schema_once(
+    new_postgres: Callable[[], str], server: PostgresDatabase, runner: asyncio.Runner
+) -> None:
+    empty = new_postgres()
+
+    def open_and_close(_: int) -> int:
+        with PostgresDatabase(empty, server.path, serving=False) as opened:
+            count = "SELECT COUNT(*) FROM migrations"
+            return int(opened.reader.execute(count).fetchone()[0])
+
+    async def scenario() -> list[int]:
+        return await asyncio.gather(
+            *(asyncio.to_thread(open_and_close, number) for number in range(4))
+        )
+
+    assert runner.run(scenario()) == [2] * 4
+
+
+def test_password_is_in_no_message(url: str, server: PostgresDatabase) -> None:
+    wrong = url.replace("loupette@", "loupette:very-secret@").replace("/test", "/absent")
+    with pytest.raises(LoupetteError) as refused:
+        PostgresDatabase(wrong, server.path, serving=False)
+    assert "very-secret" not in refused.value.message
+    assert "very-secret" not in str(server.name)
+
+
+def test_database_that_is_away_is_said_to_be_so_within_seconds(server: PostgresDatabase) -> None:
+    started_s = time.monotonic()
+    with pytest.raises(LoupetteError, match="cannot use the database"):
+        PostgresDatabase("postgresql://x@127.0.0.1:1/x", server.path, serving=False)
+    assert time.monotonic() - started_s < 10
