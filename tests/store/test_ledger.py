@@ -22,7 +22,7 @@ MakeLog = Callable[..., LogEntry]
 
 
 def balance(db: Database) -> int:
-    return int(db.reader.execute("SELECT balance FROM accounts").fetchone()[0])
+    return int(db.reader.execute("SELECT balance FROM accounts ORDER BY id").fetchone()[0])
 
 
 def count(db: Database, table: str) -> int:

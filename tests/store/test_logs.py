@@ -285,6 +285,7 @@ def test_page_is_read_from_an_index_in_its_order(
     check_plan(db, key.account_id, filters, index)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("filters", "index"),
     [
