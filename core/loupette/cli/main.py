@@ -8,6 +8,7 @@ import click
 
 from loupette import __version__
 from loupette.cli.backup import backup
+from loupette.cli.cluster import cluster
 from loupette.cli.doctor import doctor
 from loupette.cli.keys import keys
 from loupette.cli.ledger import ledger
@@ -61,5 +62,9 @@ def main(context: click.Context, database: Path | None, registry: Path | None) -
     )
 
 
-for command in (serve, keys, types, plugins, plugin, logs, solve, ledger, backup, restore, doctor):
+_COMMANDS = (
+    *(serve, keys, types, plugins, plugin, logs, solve, ledger, backup, restore, doctor),
+    cluster,
+)
+for command in _COMMANDS:
     main.add_command(command)
