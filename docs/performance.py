@@ -24,7 +24,7 @@ _SUBJECTS = {
 
 def load_when() -> str:
     """The day, the command and the machine of the load."""
-    measured = _read(LOAD)
+    measured = read(LOAD)
     return (
         f"Measured {measured['date']} with `{measured['command']}`: {measured['workers']} workers,"
         f" {measured['cores']} cores ({measured['processor']}), {measured['connections']}"
@@ -44,14 +44,14 @@ def load_subjects() -> str:
                 *(f"{figure[key]:.1f}" if figure[key] else "" for key in ("p50_ms", "p99_ms")),
             )
             for name, said in _SUBJECTS.items()
-            for figure in [_read(LOAD)["subjects"][name]]
+            for figure in [read(LOAD)["subjects"][name]]
         ),
     )
 
 
 def logs_when() -> str:
     """The day, the command and the size of the log."""
-    measured = _read(LOGS)
+    measured = read(LOGS)
     return (
         f"Measured {measured['date']} with `{measured['command']}` ({measured['processor']}),"
         f" {measured['bytes_a_row']} bytes a row.\n"
@@ -70,11 +70,12 @@ def goals(path: Path) -> str:
                 f"{min(goal['numbers']):.2f}–{max(goal['numbers']):.2f}",
                 "met" if goal["is_met"] else "not met",
             )
-            for goal in _read(path)["goals"]
+            for goal in read(path)["goals"]
         ),
     )
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def read(path: Path) -> Mapping[str, Any]:
+    """The figures that a bench wrote."""
     measured: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return measured

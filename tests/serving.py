@@ -70,7 +70,7 @@ class Server:
         return socket.create_connection(("127.0.0.1", self.port), timeout=self.timeout_s)
 
     def metric(self, name: str) -> float:
-        """What /metrics says now of a metric without labels."""
+        """What /metrics says now of a metric, named with its labels."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=self.timeout_s)
         try:
             connection.request("GET", "/metrics")
@@ -78,6 +78,17 @@ class Server:
         finally:
             connection.close()
         return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
+    def wait_until_listening(self) -> None:
+        """Wait until a server of `start` takes connections."""
+        deadline_s = time.monotonic() + 60
+        while True:
+            try:
+                return self.connect().close()
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline_s, "the server does not listen"
+                assert self.process.poll() is None, "the server has ended"
+                time.sleep(0.02)  # a poll; the deadline decides
 
     def wait_until_ready(self) -> None:
         """Wait until /readyz says yes."""
@@ -166,6 +177,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "LOUPETTE_PLUGINS": ",".join(settings.plugins),
         "LOUPETTE_LOG_FORMAT": settings.log_format,
         **({"DATABASE_URL": settings.database_url} if settings.database_url else {}),
+        "LOUPETTE_RAY_ADDRESS": settings.ray_address,
     }
 
 

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "core" / "loupette"
-HEAVY = ("tensorflow", "keras", "skimage", "ai_edge_litert", "cv2")
+HEAVY = ("tensorflow", "keras", "skimage", "ai_edge_litert", "cv2", "ray")
 
 
 def sources(folder: Path) -> list[Path]:
@@ -169,7 +170,7 @@ def test_images_are_decoded_where_solvers_are_and_solvers_are_in_workers_only() 
         }
 
     assert takers("loupette.decoding.decode_picture") == {"solving.py"}
-    workers = {"worker.py", "threads.py"}
+    workers = {"worker.py", "threads.py", "cluster/remote.py"}
     assert takers("loupette.solving.Solvers") == {*workers, "trial.py", "cli/solve.py"}
 
 
@@ -186,8 +187,24 @@ def test_sql_is_written_in_the_store_only() -> None:
     assert found == []
 
 
+def test_only_processes_of_the_cluster_import_ray() -> None:
+    """The server starts them; what it imports itself is `cluster/nodes.py`."""
+    of_ray = {"bridge.py", "remote.py", "status.py", "trial.py"}
+    assert breaches([p for p in engine_sources() if p.name not in of_ray], "ray") == []
+    theirs = [f"loupette.cluster.{name.removesuffix('.py')}" for name in of_ray - {"trial.py"}]
+    assert breaches(engine_sources("cluster"), *theirs) == []
+
+
+def test_without_the_extra_nothing_of_ray_is_needed_or_asked_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    others = [*project["dependencies"], *(one for key in extras if key != "cluster"
+                                          for one in extras[key])]  # fmt: skip
+    assert [one for one in others if re.match(r"ray\b", one)] == []
+
+
 def test_the_core_outside_the_toolkit_imports_no_framework() -> None:
-    assert breaches(engine_sources("toolkit"), *HEAVY) == []
+    assert breaches(engine_sources("toolkit", "cluster"), *HEAVY) == []
 
 
 def test_the_engine_does_not_import_the_toolkit() -> None:
@@ -207,6 +224,7 @@ def test_nothing_asks_whether_it_is_under_test() -> None:
         "import loupette.web.app",
         "import loupette.worker",
         "from loupette.manager import load_plugins; load_plugins()",
+        "import loupette.cli.main, loupette.cluster.nodes",
     ],
 )
 def test_a_fresh_interpreter_loads_no_framework(program: str) -> None:
@@ -247,6 +265,16 @@ def test_without_its_http_library_the_command_line_works_on_this_machine() -> No
     solve = f"main(['solve', {__file__!r}, '--type', '10999'"
     assert "type 10999 is not served" in run_fresh(f"{start}{solve}])").stderr
     assert "the client needs httpx2" in run_fresh(f"{start}{solve}, '--url', 'http://x'])").stderr
+
+
+def test_without_ray_what_needs_it_says_what_to_install(tmp_path: Path) -> None:
+    registry = tmp_path / "registry.toml"
+    registry.write_text("[types.50200]\nexecutor = 'ray'\n")
+    start = "import sys; sys.modules['ray'] = None\nfrom loupette.cli.main import main\n"
+    for arguments in (["cluster", "up"], ["--registry", str(registry), "serve", "--port", "1"]):
+        done = run_fresh(f"{start}main({arguments!r})")
+        assert "there is no Ray here; pip install 'loupette[cluster]'" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_the_package_has_no_other_names() -> None:

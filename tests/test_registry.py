@@ -1,6 +1,7 @@
 """registry.toml: every mistake an operator can make is an error that says how to mend it."""
 
 import tomllib
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 import fakes
 from loupette.errors import RegistryError, UnknownType
 from loupette.manager import Plugin, load_plugins
-from loupette.registry import Catalogue, ReportPolicy, build_catalogue
+from loupette.registry import Catalogue, Placement, ReportPolicy, build_catalogue
 from loupette.settings import Settings
+
+ON_RAY = "[types.60001]\nexecutor = 'ray'\n"
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,23 @@ def test_an_empty_table_takes_price_and_limits_as_suggested(
     served = build(plugins, tmp_path, "[types.60001]").find(60001)
     assert (served.price_micros, served.deadline_s, served.min_confidence) == (10_000, 5.0, 0.0)
     assert served.isolation == "process"
+
+
+def test_a_type_runs_on_this_machine_unless_the_file_says_else(
+    plugins: list[Plugin], tmp_path: Path
+) -> None:
+    for text in ("[types.60001]", "[types.60001]\nexecutor = 'local'"):
+        assert build(plugins, tmp_path, text).find(60001).placement is None
+
+
+def test_what_a_type_takes_of_a_cluster_is_read(plugins: list[Plugin], tmp_path: Path) -> None:
+    text = "[types.60001]\nexecutor = 'ray'\n"
+    served = build(plugins, tmp_path, text).find(60001)
+    assert served.placement == Placement(replicas=2, max_replicas=2, cpus=1.0, gpus=0.0, batch=16)
+    text += "ray = { replicas = 3, max_replicas = 9, cpus = 0.5, gpus = 0.25, batch = 64 }"
+    assert build(plugins, tmp_path, text).find(60001).placement == Placement(3, 9, 0.5, 0.25, 64)
+    more = build(plugins, tmp_path, text.replace("max_replicas = 9, ", "")).find(60001).placement
+    assert more and more.max_replicas == 3  # a fixed number, where nothing is said
 
 
 def test_a_type_may_be_free(plugins: list[Plugin], tmp_path: Path) -> None:
@@ -112,6 +132,17 @@ def test_the_report_policy_is_read(plugins: list[Plugin], tmp_path: Path) -> Non
         ("[types.60001]\nmin_confidence = '0.5'", "must be a number"),
         ("[types.60001]\nisolation = 'fibre'", "must be 'process' or 'thread', not 'fibre'"),
         ("[types.60001]\nisolation = 1", "types.60001.isolation: must be 'process' or"),
+        ("[types.60001]\nexecutor = 'slurm'", "must be 'local' or 'ray', not 'slurm'"),
+        ("[types.60001]\nray = {}", "types.60001.ray: is read only beside executor"),
+        (f"{ON_RAY}isolation = 'thread'", "types.60001.isolation: is for this machine"),
+        (f"{ON_RAY}ray = 3", "types.60001.ray: must be a table"),
+        (f"{ON_RAY}ray = {{ replica = 3 }}", "replica: unknown key; did you mean 'replicas'?"),
+        (f"{ON_RAY}ray = {{ replicas = 0 }}", "ray.replicas: is 0, must be within 1 and 1000"),
+        (f"{ON_RAY}ray = {{ replicas = 1.5 }}", "ray.replicas: is 1.5, must be a whole number"),
+        (f"{ON_RAY}ray = {{ max_replicas = 1 }}", "ray.max_replicas: is 1, must be within 2"),
+        (f"{ON_RAY}ray = {{ cpus = 0 }}", "ray.cpus: is 0, must be within 0.01 and 64"),
+        (f"{ON_RAY}ray = {{ gpus = -1 }}", "ray.gpus: is -1, must be within 0 and 16"),
+        (f"{ON_RAY}ray = {{ batch = 257 }}", "ray.batch: is 257, must be within 1 and 256"),
         ("[types.60001]\npackage = 7", "types.60001.package: must be the name"),
         ("[types.60001]\npackage = 'loupette-alnum'", "type 60001 is read by 'fakes'"),
         ("[types]\n60001 = 3", "types.60001: must be a table [types.60001]"),
@@ -138,6 +169,12 @@ def test_a_mistake_is_an_error_naming_file_and_key(
         build(plugins, tmp_path, text)
     assert caught.value.message.startswith(str(tmp_path / "registry.toml") + ": ")
     assert complaint in caught.value.message
+
+
+def test_a_file_that_is_still_written_goes_to_no_other_machine(tmp_path: Path) -> None:
+    (plugin,) = [one for one in load_plugins(["fakes"]).loaded if one.name == "fakes"]
+    with pytest.raises(RegistryError, match="must be 'local' for a plugin of --plugins-dir"):
+        build([replace(plugin, module="/some/fakes.py")], tmp_path, ON_RAY)
 
 
 def test_bad_toml_is_an_error_with_its_line(plugins: list[Plugin], tmp_path: Path) -> None:

@@ -2,17 +2,23 @@
 
 import asyncio
 from collections import ChainMap
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
+from importlib.util import find_spec
 from typing import Protocol
 
+from loupette.errors import RegistryError
 from loupette.frames import Read, Task
 from loupette.isolation import Isolation
 from loupette.manager import Plugin
-from loupette.pool import RESTARTS, WorkerPool
+from loupette.member import RESTARTS
+from loupette.pool import WorkerPool
 from loupette.processes import Processes
-from loupette.registry import Catalogue
+from loupette.registry import Catalogue, ServedType
 from loupette.settings import Settings
 from loupette.threads import Threads
+
+REMOTE_LOAD_TIMEOUT_S = 180.0
+"""A machine may have to be started first, and to be sent the plugin."""
 
 
 class Executor(Protocol):
@@ -57,6 +63,10 @@ class Executor(Protocol):
 
     def start(self) -> None:
         """Begin to start the workers."""
+        ...
+
+    def renew(self) -> None:
+        """As `WorkerPool.renew`."""
         ...
 
     async def close(self) -> None:
@@ -118,29 +128,73 @@ class Dispatcher:
         for pool in self._pools:
             pool.start()
 
+    def renew(self) -> None:
+        """Renew all pools."""
+        for pool in self._pools:
+            pool.renew()
+
     async def close(self) -> None:
         """Close all pools."""
         await asyncio.gather(*(pool.close() for pool in self._pools))
 
 
+def check_executors(catalogue: Catalogue) -> None:
+    """Look whether what the types need to run is installed.
+
+    Raises:
+        RegistryError: saying what to install.
+    """
+    remote = [str(type_id) for type_id, served in catalogue.types.items() if served.placement]
+    if remote and find_spec("ray") is None:
+        raise RegistryError(
+            f'type {", ".join(remote)} has executor = "ray", and there is no Ray here;'
+            " pip install 'loupette[cluster]'"
+        )
+
+
 def make_executor(catalogue: Catalogue, plugins: Iterable[Plugin], settings: Settings) -> Executor:
-    """A pool of `settings.workers` workers for each isolation that a served type has."""
+    """A pool for each isolation that a served type has, and one for each type on a cluster."""
+    check_executors(catalogue)
+    served = catalogue.types.values()
+    pools = {
+        _make_remote_pool(one, settings): [one.spec.type_id] for one in served if one.placement
+    }
     isolations: dict[str, Isolation] = {
         "process": Processes(settings.modules, log_format=settings.log_format),
         "thread": Threads(plugins),
     }
-    types: dict[str, list[int]] = {}
-    for type_id, served in catalogue.types.items():
-        types.setdefault(served.isolation, []).append(type_id)
-    pools = {
-        WorkerPool(
-            settings.workers,
-            isolations[name],
-            type_ids=mine,
-            batched=[type_id for type_id in mine if catalogue.types[type_id].spec.batch],
-            max_requests=settings.worker_max_requests,
-            max_rss_bytes=settings.worker_max_rss_bytes,
-        ): mine
-        for name, mine in (types or {"process": []}).items()
-    }
+    for name, isolation in isolations.items():
+        mine = [one for one in served if not one.placement and one.isolation == name]
+        if mine or (name == "process" and not served):
+            pools[_make_local_pool(isolation, mine, settings)] = [one.spec.type_id for one in mine]
     return next(iter(pools)) if len(pools) == 1 else Dispatcher(pools)
+
+
+def _make_local_pool(
+    isolation: Isolation, types: Sequence[ServedType], settings: Settings
+) -> WorkerPool:
+    return WorkerPool(
+        settings.workers,
+        isolation,
+        type_ids=[served.spec.type_id for served in types],
+        batched=[served.spec.type_id for served in types if served.spec.batch],
+        max_requests=settings.worker_max_requests,
+        max_rss_bytes=settings.worker_max_rss_bytes,
+    )
+
+
+def _make_remote_pool(served: ServedType, settings: Settings) -> WorkerPool:
+    # Imported here, as few servers have a cluster; nothing of Ray is, there is a process for that.
+    from loupette.cluster.nodes import Nodes
+
+    assert served.placement
+    return WorkerPool(
+        served.placement.replicas,
+        Nodes(served, settings),
+        type_ids=[served.spec.type_id],
+        max_size=served.placement.max_replicas,
+        batched=[served.spec.type_id],
+        max_batch=served.placement.batch,
+        load_timeout_s=REMOTE_LOAD_TIMEOUT_S,
+        max_requests=settings.worker_max_requests,
+    )

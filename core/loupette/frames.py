@@ -80,6 +80,12 @@ _encoder = msgspec.msgpack.Encoder()
 decode_tasks: Callable[[bytes], list[Task]] = msgspec.msgpack.Decoder(list[Task]).decode
 decode_start: Callable[[bytes], Start] = msgspec.msgpack.Decoder(Start).decode
 decode_reply: Callable[[bytes], Reply] = msgspec.msgpack.Decoder(Reply).decode
+decode_replies: Callable[[bytes], list[Reply]] = msgspec.msgpack.Decoder(list[Reply]).decode
+
+
+def encode_list(frames: Sequence[Task] | Sequence[Reply]) -> bytes:
+    """Encode several frames without a length, where what carries them knows it."""
+    return _encoder.encode(frames)
 
 
 def encode(frame: Start | Reply | Sequence[Task]) -> bytes:

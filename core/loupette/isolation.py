@@ -14,6 +14,10 @@ class WorkerDied(Exception):
     """The worker ended, or was ended, before it replied."""
 
 
+class WorkerLost(WorkerDied):
+    """It went with the machine it was on: no image is to blame."""
+
+
 class Worker(Protocol):
     """Solves tasks, one list at a time."""
 
@@ -68,6 +72,10 @@ class Isolation(Protocol):
 
     def obstacle(self, type_id: int) -> str | None:
         """Why no worker may have this type now, if that is so."""
+        ...
+
+    async def close(self) -> None:
+        """End what its workers share, after the last of them has ended."""
         ...
 
 

@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
+import time
 from collections import Counter, deque
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from loupette.breaker import Breaker
 from loupette.errors import LoupetteError, Overloaded, SolverCrashed, SolverTimeout
 from loupette.frames import Read, Ready, Task
-from loupette.isolation import Isolation, NotReady, Worker, WorkerDied, wait_ready
-from loupette.queueing import Queue, Waiting, interpret
+from loupette.isolation import Isolation, NotReady, WorkerDied, WorkerLost, wait_ready
+from loupette.member import RESTARTS, Member
+from loupette.queueing import MAX_BATCH, Queue, Waiting, interpret
+from loupette.scaling import Scale
 from loupette.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -23,42 +25,21 @@ RESTART_S = 30.0
 """A challenge whose worker died waits so much longer: there may be no other until it is replaced,
 and in front of it may wait the one that was to blame."""
 LOOK_EVERY_S = 1.0
-"""How often it is seen whether a worker is to be replaced."""
-RESTARTS = ("start", "load", "deadline", "died", "recycled")
-"""Why a worker was replaced: it could not be started, ended before it was ready, was killed at a
-type's deadline, ended otherwise, or had served its time."""
-
-
-@dataclass(eq=False)
-class _Member:
-    """A worker that is ready, and what the pool knows of it.
-
-    Attributes:
-        loaded: the types it may be asked.
-        fresh_bytes: its memory before the first challenge.
-        served: challenges it has replied to.
-        restart: which of RESTARTS it is, if the worker ends now.
-        leaves: it gets no more challenges.
-        call: its last asking.
-    """
-
-    worker: Worker
-    loaded: frozenset[int]
-    fresh_bytes: int
-    served: int = 0
-    restart: str = "died"
-    leaves: bool = False
-    call: asyncio.Task[None] | None = None
+"""How often it is seen whether a worker is to be replaced, or there should be more or fewer."""
+MOST_LOSSES = 4
+"""A challenge goes to so many machines that fail; those say nothing of its image."""
 
 
 class WorkerPool:
-    """A fixed number of workers, kept alive.
+    """A number of workers, kept alive.
 
     Args:
         size: workers.
         isolation: what the workers are.
         type_ids: loaded by each worker before it says that it is ready.
-        batched: those of them whose solvers take batches.
+        max_size: workers that there may be while challenges wait; `size` if it is less.
+        batched: types of which several go to a worker at once.
+        max_batch: of those.
         load_timeout_s: for each type. One that takes longer, or ends its worker while it loads, is
             taken out at once, so that it harms no other, unless a worker has loaded it before.
         max_requests: a worker that has served so many is replaced.
@@ -76,22 +57,26 @@ class WorkerPool:
         isolation: Isolation,
         *,
         type_ids: Sequence[int],
+        max_size: int = 0,
         batched: Collection[int] = (),
+        max_batch: int = MAX_BATCH,
         load_timeout_s: float = LOAD_TIMEOUT_S,
         max_requests: int = Settings.worker_max_requests,
         max_rss_bytes: int = Settings.worker_max_rss_bytes,
     ) -> None:
-        self._size = size
         self._isolation = isolation
         self._type_ids = tuple(type_ids)
         self._load_timeout_s = load_timeout_s
         self._max_requests = max_requests
         self._max_rss_bytes = max_rss_bytes
-        self._queue = Queue(batched)
+        self._queue = Queue(batched, max_batch=max_batch)
+        self._scale = Scale(size, max(size, max_size))
+        self._generation = 0
         self._breaker = Breaker(self._try)
-        self._members: dict[int, _Member] = {}
-        self._idle: list[_Member] = []
-        self._keepers: list[asyncio.Task[None]] = []
+        self._members: dict[int, Member] = {}
+        self._idle: list[Member] = []
+        self._keepers: dict[int, asyncio.Task[None]] = {}
+        self._scaler: asyncio.Task[None] | None = None
         self._calls: set[asyncio.Task[None]] = set()
         self._ready = asyncio.Event()
         self._recycling = asyncio.Lock()
@@ -120,16 +105,23 @@ class WorkerPool:
 
     def start(self) -> None:
         """Begin to start the workers; returns at once, tasks wait for the first one."""
-        self._keepers = [asyncio.create_task(self._keep(place)) for place in range(self._size)]
+        self._fill()
+        self._scaler = asyncio.create_task(self._rescale())
+
+    def renew(self) -> None:
+        """Replace every worker by a fresh one with what is installed now, without a pause."""
+        self._generation += 1
 
     async def close(self) -> None:
         """End all workers; what still waits or runs fails."""
         self._closing = True
         self._queue.refuse(self._obstacle)
-        for task in self._keepers:
+        tasks = [*self._keepers.values(), *filter(None, [self._scaler])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._keepers, *self._calls, return_exceptions=True)
+        await asyncio.gather(*tasks, *self._calls, return_exceptions=True)
         await self._breaker.close()  # last, as a call that ended now may have taken its type out
+        await self._isolation.close()
 
     def resident_bytes(self) -> dict[int, int]:
         """Memory that each worker has in RAM, by its place in the pool, which outlives it.
@@ -141,6 +133,8 @@ class WorkerPool:
 
     async def solve(self, task: Task, *, deadline_s: float) -> Read:
         """Have a task solved, once more on another worker if the first one dies.
+
+        A worker that goes with its machine is none that died of the task.
 
         Args:
             task: type, images and options.
@@ -155,20 +149,24 @@ class WorkerPool:
             SolverCrashed: it raised, two workers ended of it, or the type is out of order.
             Overloaded: no worker became free in time.
         """
-        # The second time alone: whichever of a batch ended the worker harms no other again.
-        for alone in (False, True):
+        deaths = losses = 0
+        while deaths < 2 and losses < MOST_LOSSES:
             if error := self._obstacle(task):
                 raise error
-            waiting = Waiting(task, deadline_s, alone)
-            self._queue.put(waiting, wait_s=deadline_s + (RESTART_S if alone else 0))
+            # The second time alone: whichever of a batch ended the worker harms no other again.
+            waiting = Waiting(task, deadline_s, alone=deaths > 0)
+            self._queue.put(waiting, wait_s=deadline_s + (RESTART_S if deaths + losses else 0))
             try:
                 self._dispatch()
                 return interpret(await waiting.ending, task.type_id)
+            except WorkerLost:
+                losses += 1
             except WorkerDied:
-                continue
+                deaths += 1
             finally:
                 self._queue.discard(waiting)  # of a caller that goes away
-        raise SolverCrashed(f"the solver of type {task.type_id} died twice on this image")
+        how = "died twice on this image" if deaths == 2 else f"was lost {losses} times"
+        raise SolverCrashed(f"the solver of type {task.type_id} {how}")
 
     def _obstacle(self, task: Task) -> LoupetteError | None:
         """Why no worker is to be asked this."""
@@ -186,16 +184,17 @@ class WorkerPool:
         for member in [*self._idle] if self._queue else ():
             if member.worker.has_ended:  # its keeper has noticed and starts another
                 self._idle.remove(member)
-            elif batch := self._queue.take(member.loaded, workers=self._size):
+            elif batch := self._queue.take(member.loaded, workers=self._scale.wanted):
                 self._idle.remove(member)
                 # A task of its own: a caller that goes away must leave no half-read reply behind.
                 member.call = asyncio.create_task(self._call(member, batch))
                 self._calls.add(member.call)
                 member.call.add_done_callback(self._calls.discard)
 
-    async def _call(self, member: _Member, batch: Sequence[Waiting]) -> None:
+    async def _call(self, member: Member, batch: Sequence[Waiting]) -> None:
         type_id, deadline_s = batch[0].task.type_id, batch[0].deadline_s
         unanswered = deque(batch)
+        death: type[WorkerDied] = WorkerDied
         clock = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(deadline_s) as limit:
@@ -209,12 +208,15 @@ class WorkerPool:
         except TimeoutError:
             member.restart = "deadline"
             reason = f"type {type_id} gave no answer within {deadline_s:g} s"
-            suspect = self._find_suspect(batch, unanswered)
+            suspect = self._queue.find_suspect(batch, unanswered)
             self._blame(member, type_id, reason, suspect)
             if suspect:
                 suspect.end(SolverTimeout(reason))
+        except WorkerLost:
+            death = WorkerLost
+            member.worker.kill()
         except WorkerDied:
-            suspect = self._find_suspect(batch, unanswered)
+            suspect = self._queue.find_suspect(batch, unanswered)
             self._blame(member, type_id, "the worker ended", suspect)
         except BaseException:
             member.worker.kill()  # whatever happened, it can no longer be trusted
@@ -224,21 +226,14 @@ class WorkerPool:
             self._free(member)
         finally:
             for waiting in unanswered:
-                waiting.end(WorkerDied())
+                waiting.end(death())
 
-    def _free(self, member: _Member) -> None:
+    def _free(self, member: Member) -> None:
         if not member.leaves:
             self._idle.append(member)
             self._dispatch()
 
-    def _find_suspect(
-        self, batch: Sequence[Waiting], unanswered: Sequence[Waiting]
-    ) -> Waiting | None:
-        """The one that the worker was at; of several at once it may be any."""
-        at_once = len(batch) > 1 and self._queue.takes_batches(batch[0].task.type_id)
-        return None if at_once else unanswered[0]
-
-    def _blame(self, member: _Member, type_id: int, reason: str, suspect: Waiting | None) -> None:
+    def _blame(self, member: Member, type_id: int, reason: str, suspect: Waiting | None) -> None:
         member.worker.kill()
         image = suspect.task.image_hash() if suspect else None
         self._breaker.blame(type_id, reason, image=image)
@@ -246,13 +241,30 @@ class WorkerPool:
             self._breaker.take_out(type_id, obstacle)
         self._queue.refuse(self._obstacle)
 
+    def _fill(self) -> None:
+        """Have a keeper for every worker that is wanted."""
+        for place in range(self._scale.wanted):
+            if place not in self._keepers:
+                self._keepers[place] = asyncio.create_task(self._keep(place))
+
+    async def _rescale(self) -> None:
+        """Look again and again whether there should be more workers, or fewer."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            self._scale.look(len(self._queue), now_s=time.monotonic())
+            self._fill()
+
     async def _keep(self, place: int) -> None:
-        """Keep one worker alive for as long as the pool lives."""
+        """Keep one worker alive for as long as the pool wants it."""
         member = await self._start(place)
         try:
             while True:
                 leaving = member
-                if await self._wait_due(leaving):
+                if await self._wait_due(place, leaving):
+                    if self._is_surplus(place):
+                        del self._keepers[place], self._members[place]
+                        await self._dismiss(leaving)
+                        return
                     async with self._recycling:
                         member = await self._start(place)
                     await self._dismiss(leaving)
@@ -265,7 +277,7 @@ class WorkerPool:
         finally:
             await member.worker.end()
 
-    async def _wait_due(self, member: _Member) -> bool:
+    async def _wait_due(self, place: int, member: Member) -> bool:
         """Wait until a worker is to be replaced, which is true, or has ended."""
         while True:
             try:
@@ -274,12 +286,19 @@ class WorkerPool:
                     return False
             except TimeoutError:
                 # One at a time, so that there is one worker more at most.
-                if not self._recycling.locked() and (reason := self._is_due(member)):
+                if not self._recycling.locked() and (
+                    reason := self._is_surplus(place) or self._is_due(member)
+                ):
                     _log.info("a worker is replaced: %s", reason)
                     return True
 
-    def _is_due(self, member: _Member) -> str | None:
+    def _is_surplus(self, place: int) -> str | None:
+        return "there are more than needed" if place >= self._scale.wanted else None
+
+    def _is_due(self, member: Member) -> str | None:
         """Why a worker is to be replaced by a fresh one, if it is."""
+        if member.generation < self._generation:
+            return "what is installed may be newer"
         if member.served >= self._max_requests:
             return f"it has served {member.served} challenges"
         resident = member.worker.resident_bytes()
@@ -289,7 +308,7 @@ class WorkerPool:
             return f"it has not loaded {', '.join(map(str, missing))}"
         return None
 
-    async def _dismiss(self, member: _Member) -> None:
+    async def _dismiss(self, member: Member) -> None:
         """End a worker that has a successor, after the challenge it is at."""
         member.leaves = True
         try:
@@ -304,12 +323,12 @@ class WorkerPool:
     def _in_service(self) -> list[int]:
         return [type_id for type_id in self._type_ids if type_id not in self.failures]
 
-    async def _start(self, place: int) -> _Member:
+    async def _start(self, place: int) -> Member:
         """Start a worker, again and again until one is ready, and give it work."""
         pause_s = 0.0
         while True:
             await asyncio.sleep(pause_s)
-            type_ids = self._in_service()
+            type_ids, generation = self._in_service(), self._generation
             try:
                 worker = await self._isolation.spawn(type_ids)
             except OSError:  # no memory, no descriptors: that may pass
@@ -327,7 +346,9 @@ class WorkerPool:
                 await worker.end()
                 raise
             else:
-                member = self._members[place] = self._note_ready(worker, type_ids, ready)
+                loaded = self._note_ready(type_ids, ready)
+                member = Member(worker, loaded, worker.resident_bytes(), generation)
+                self._members[place] = member
                 self._free(member)
                 return member
 
@@ -344,14 +365,15 @@ class WorkerPool:
         self._queue.refuse(self._obstacle)
         return 0.0
 
-    def _note_ready(self, worker: Worker, type_ids: Sequence[int], ready: Ready) -> _Member:
+    def _note_ready(self, type_ids: Sequence[int], ready: Ready) -> frozenset[int]:
+        """Take out what failed to load; gives what the worker has."""
         for type_id, reason in ready.failures.items():
             self._breaker.take_out(type_id, reason)
         self._queue.refuse(self._obstacle)
         loaded = frozenset(type_ids) - ready.failures.keys()
         self.proven |= loaded
         self._ready.set()
-        return _Member(worker, loaded, worker.resident_bytes())
+        return loaded
 
     async def _try(self, type_id: int) -> str | None:
         """Let a type read its sample in a worker of its own; gives what failed, if it did."""

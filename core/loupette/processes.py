@@ -42,30 +42,41 @@ class Processes:
 
     async def spawn(self, type_ids: Sequence[int]) -> "WorkerProcess":
         """As `Isolation.spawn`."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            reader, writer = await asyncio.open_unix_connection(sock=ours)
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    "loupette.worker",
-                    str(theirs.fileno()),
-                    ",".join(map(str, type_ids)),
-                    ",".join(self._modules),
-                    self._log_format,
-                    env=_RETURNS_MEMORY | os.environ,
-                    pass_fds=(theirs.fileno(),),
-                    stdin=asyncio.subprocess.DEVNULL,
-                )
-            except BaseException:
-                writer.close()
-                raise
-        return WorkerProcess(process, reader, writer)
+        types, modules = ",".join(map(str, type_ids)), ",".join(self._modules)
+        return await start_process("loupette.worker", types, modules, self._log_format)
 
     def obstacle(self, type_id: int) -> str | None:
         """None: a killed process leaves nothing behind."""
         return None
+
+    async def close(self) -> None:
+        """Nothing is shared."""
+
+
+async def start_process(module: str, *arguments: str) -> "WorkerProcess":
+    """Run a module in a process of its own, on a socket whose descriptor is its first argument.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    ours, theirs = socket.socketpair()
+    with theirs:
+        reader, writer = await asyncio.open_unix_connection(sock=ours)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                module,
+                str(theirs.fileno()),
+                *arguments,
+                env=_RETURNS_MEMORY | os.environ,
+                pass_fds=(theirs.fileno(),),
+                stdin=asyncio.subprocess.DEVNULL,
+            )
+        except BaseException:
+            writer.close()
+            raise
+    return WorkerProcess(process, reader, writer)
 
 
 class WorkerProcess:
@@ -89,17 +100,26 @@ class WorkerProcess:
     async def receive_start(self) -> Start:
         """As `Worker.receive_start`."""
         with _dying():
-            return decode_start(await self._receive())
+            return decode_start(await self.receive())
 
     async def ask(self, tasks: Sequence[Task]) -> AsyncIterator[Reply]:
         """As `Worker.ask`."""
         with _dying():
-            self._writer.write(encode(tasks))
+            self.send(encode(tasks))
             await self._writer.drain()
             for _ in tasks:
-                yield decode_reply(await self._receive())
+                yield decode_reply(await self.receive())
 
-    async def _receive(self) -> bytes:
+    def send(self, frame: bytes) -> None:
+        """Write to its socket; it is not waited for."""
+        self._writer.write(frame)
+
+    async def receive(self) -> bytes:
+        """The body of its next frame.
+
+        Raises:
+            asyncio.IncompleteReadError: it has closed the socket.
+        """
         head = await self._reader.readexactly(LENGTH.size)
         return await self._reader.readexactly(LENGTH.unpack(head)[0])
 

@@ -1,7 +1,7 @@
 """Challenges that wait for a worker, and which of them go to it together."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeAlias
@@ -65,10 +65,12 @@ class Queue:
 
     Args:
         batched: types whose solvers take batches.
+        max_batch: of them.
     """
 
-    def __init__(self, batched: Collection[int] = ()) -> None:
+    def __init__(self, batched: Collection[int] = (), *, max_batch: int = MAX_BATCH) -> None:
         self._batched = frozenset(batched)
+        self._max_batch = max_batch
         self._waiting: dict[Waiting, None] = {}  # in the order of arrival
 
     def __len__(self) -> int:
@@ -93,7 +95,7 @@ class Queue:
         if first is None:
             return []
         together = self.takes_batches(first.task.type_id)
-        most = MAX_BATCH if together else min(MAX_AHEAD, -(-len(self._waiting) // workers))
+        most = self._max_batch if together else min(MAX_AHEAD, -(-len(self._waiting) // workers))
         taken = [first]
         if not first.alone:
             taken = list(islice(filter(_joins(first), self._waiting), most))
@@ -106,6 +108,13 @@ class Queue:
     def takes_batches(self, type_id: int) -> bool:
         """Whether a type's solver answers several at once."""
         return type_id in self._batched
+
+    def find_suspect(
+        self, batch: Sequence[Waiting], unanswered: Sequence[Waiting]
+    ) -> Waiting | None:
+        """The one that a worker was at when it ended; of several at once it may be any."""
+        at_once = len(batch) > 1 and self.takes_batches(batch[0].task.type_id)
+        return None if at_once else unanswered[0]
 
     def discard(self, waiting: Waiting) -> None:
         """Forget one that waits; nothing happens if it does not."""

@@ -15,11 +15,13 @@ from loupette.manager import Plugin
 from loupette.money import to_micros
 from loupette.plugin import SolverSpec
 from loupette.plugin.types import LARGEST_TYPE_ID
+from loupette.queueing import MAX_BATCH
 from loupette.settings import Settings
 
 _log = logging.getLogger(__name__)
 
 IsolationName: TypeAlias = Literal["process", "thread"]
+ExecutorName: TypeAlias = Literal["local", "ray"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,25 @@ class ReportPolicy:
 
 
 @dataclass(frozen=True)
+class Placement:
+    """What a type takes of a Ray cluster.
+
+    Attributes:
+        replicas: workers that are always there.
+        max_replicas: workers that there may be while challenges wait.
+        cpus: cores that each of them reserves; parts of one are allowed.
+        gpus: likewise.
+        batch: challenges in one call at most.
+    """
+
+    replicas: int = 2
+    max_replicas: int = 2
+    cpus: float = 1.0
+    gpus: float = 0.0
+    batch: int = MAX_BATCH
+
+
+@dataclass(frozen=True)
 class ServedType:
     """One type as this server sells it.
 
@@ -48,6 +69,7 @@ class ServedType:
         min_confidence: answers below are refused, unless the caller asks for another threshold.
         isolation: its solver runs in processes, or in threads of the server.
         module: what was imported of the plugin; its package records how far it conforms.
+        placement: where its solver runs on a Ray cluster; None where it runs on this machine.
     """
 
     spec: SolverSpec
@@ -58,6 +80,7 @@ class ServedType:
     min_confidence: float = 0.0
     isolation: IsolationName = "process"
     module: str = ""
+    placement: Placement | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +150,8 @@ _HIGHEST_PRICE = 1000
 _TOP = ("reports", "types")
 _REPORTS = ("refund", "within_hours")
 _TYPE_ID = re.compile(r"[1-9][0-9]{0,9}")  # one spelling each, so no table hides another
-_TYPE = ("package", "price", "deadline_s", "min_confidence", "isolation")
+_TYPE = ("package", "price", "deadline_s", "min_confidence", "isolation", "executor", "ray")
+_RAY = ("replicas", "max_replicas", "cpus", "gpus", "batch")
 
 
 class _Reader:
@@ -212,16 +236,47 @@ class _Reader:
             self._price(f"{key}.price", table.get("price", spec.price)),
             float(self._number(f"{key}.deadline_s", table.get("deadline_s", 5.0), 0.05, 300)),
             float(self._number(f"{key}.min_confidence", table.get("min_confidence", 0.0), 0, 1)),
-            self._isolation(f"{key}.isolation", table.get("isolation", "process")),
+            cast(IsolationName, self._word(f"{key}.isolation", table, IsolationName)),
             plugin.module,
+            self._placement(key, table, plugin),
         )
 
-    def _isolation(self, key: str, value: object) -> IsolationName:
-        for known in get_args(IsolationName):
-            if value == known:
-                return cast(IsolationName, known)
-        words = " or ".join(repr(known) for known in get_args(IsolationName))
-        raise self._fail(key, f"must be {words}, not {value!r}")
+    def _word(self, key: str, table: Mapping[str, object], words: object) -> str:
+        """One of the words of a Literal, the first where nothing is said."""
+        known = get_args(words)
+        value = table.get(key.rpartition(".")[2], known[0])
+        if value not in known:
+            raise self._fail(key, f"must be {' or '.join(map(repr, known))}, not {value!r}")
+        return str(value)
+
+    def _placement(self, key: str, table: Mapping[str, object], plugin: Plugin) -> Placement | None:
+        if self._word(f"{key}.executor", table, ExecutorName) == "local":
+            if "ray" in table:
+                raise self._fail(f"{key}.ray", 'is read only beside executor = "ray"')
+            return None
+        if "isolation" in table:
+            raise self._fail(f"{key}.isolation", "is for this machine; on Ray all are processes")
+        if plugin.in_development:
+            raise self._fail(f"{key}.executor", "must be 'local' for a plugin of --plugins-dir")
+        return self._ray(f"{key}.ray", self._table(f"{key}.ray", table.get("ray", {})))
+
+    def _ray(self, key: str, table: Mapping[str, object]) -> Placement:
+        self._check_keys(key, table, _RAY)
+        default = Placement()
+        replicas = self._count(f"{key}.replicas", table.get("replicas", default.replicas), 1, 1000)
+        return Placement(
+            replicas,
+            self._count(f"{key}.max_replicas", table.get("max_replicas", replicas), replicas, 1000),
+            float(self._number(f"{key}.cpus", table.get("cpus", default.cpus), 0.01, 64)),
+            float(self._number(f"{key}.gpus", table.get("gpus", default.gpus), 0, 16)),
+            self._count(f"{key}.batch", table.get("batch", default.batch), 1, 256),
+        )
+
+    def _count(self, key: str, value: object, low: int, high: int) -> int:
+        number = self._number(key, value, low, high)
+        if number != int(number):
+            raise self._fail(key, f"is {number}, must be a whole number")
+        return int(number)
 
     def _price(self, key: str, value: object) -> int:
         yuan = self._number(key, value, 0, _HIGHEST_PRICE)

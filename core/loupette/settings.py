@@ -67,6 +67,8 @@ class Settings:
             that and the files for some days, such as `7d`.
         images_max_bytes: of all files kept; when there is no room, no more are kept until older
             ones go.
+        ray_address: host and port of the Ray cluster for types with `executor = "ray"`; `auto` is
+            the one that this machine belongs to.
     """
 
     database: Path = Path("loupette.db")
@@ -86,6 +88,7 @@ class Settings:
     log_format: LogFormat = "text"
     images: Images = Images()
     images_max_bytes: int = 1024 * 1024 * 1024
+    ray_address: str = "auto"
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -181,6 +184,7 @@ def _parse_url(text: str) -> str | None:
 
 
 _PARSERS: dict[object, Callable[[str], Any]] = {
+    str: str,
     Path: Path,
     Path | None: Path,
     str | None: _parse_url,

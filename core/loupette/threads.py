@@ -41,6 +41,9 @@ class Threads:
         count = sum(of == type_id for of, _ in self._abandoned)
         return f"{count} of its threads hang" if count >= MOST_ABANDONED else None
 
+    async def close(self) -> None:
+        """Nothing is shared."""
+
 
 class WorkerThread:
     """One thread; the methods are those of `Worker`, called on the event loop's thread.

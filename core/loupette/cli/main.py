@@ -8,6 +8,7 @@ import click
 
 from loupette import __version__
 from loupette.cli.backup import backup
+from loupette.cli.cluster import cluster
 from loupette.cli.db import db
 from loupette.cli.doctor import doctor
 from loupette.cli.keys import keys
@@ -62,7 +63,9 @@ def main(context: click.Context, database: Path | None, registry: Path | None) -
     )
 
 
-for command in (
-    serve, keys, types, plugins, plugin, logs, solve, ledger, backup, restore, db, doctor,
-):  # fmt: skip
+_COMMANDS = (
+    *(serve, keys, types, plugins, plugin, logs, solve, ledger, backup, restore, db, doctor),
+    cluster,
+)
+for command in _COMMANDS:
     main.add_command(command)

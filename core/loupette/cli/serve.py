@@ -8,6 +8,7 @@ from dataclasses import replace
 import click
 
 from loupette.cli.developing import plugins_dir_option
+from loupette.executor import check_executors
 from loupette.manager import load_plugins
 from loupette.messages import set_up_messages
 from loupette.money import MICROS_PER_YUAN
@@ -41,6 +42,7 @@ def serve(settings: Settings, host: str, port: int, workers: int | None, demo: b
     set_up_messages(settings.log_format)
     # Found here, an operator's mistake is one line; found in the lifespan it is a traceback.
     catalogue = build_catalogue(load_plugins(settings.modules).loaded, settings.registry)
+    check_executors(catalogue)
     # A port that is taken must be known before the demo key is shown, which happens only once.
     listener = _listen(host, port)
     with open_database(settings.database, settings.database_url, exclusive=True) as database:

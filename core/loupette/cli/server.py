@@ -25,11 +25,19 @@ def run_server(settings: Settings, sockets: Sequence[socket.socket]) -> None:
     set_up_messages(settings.log_format)
     # uvicorn drains on SIGTERM, then raises it again for whoever listened before: a clean end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    server = uvicorn.Server(_config(settings, create_app(settings)))
+    app = create_app(settings)
+    signal.signal(signal.SIGHUP, lambda *_: _renew(app))
+    server = uvicorn.Server(_config(settings, app))
     with suppress(KeyboardInterrupt):
         server.run(sockets=list(sockets))
     if not server.started:
         sys.exit(1)  # it has logged why
+
+
+def _renew(app: Starlette) -> None:
+    """Have all workers replaced, if they have been started yet."""
+    if service := getattr(app.state, "service", None):
+        service.engine.pool.renew()
 
 
 def run_reloading(settings: Settings, sockets: Sequence[socket.socket]) -> None:

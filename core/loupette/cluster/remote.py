@@ -1,0 +1,53 @@
+"""A worker on another machine: an actor of Ray, with the solver of one type.
+
+It owns no key, no balance and no database. The bridge makes an actor of the class.
+"""
+
+import threading
+from collections.abc import Sequence
+
+import ray
+
+from loupette.frames import Ready, decode_tasks, encode_list
+from loupette.manager import load_plugins
+from loupette.messages import set_up_messages
+from loupette.settings import LogFormat
+from loupette.solving import Solvers
+
+
+class RemoteSolvers:
+    """The solver of one type, alone in its process.
+
+    Args:
+        type_id: loaded by `load`.
+        modules: plugins beside the installed ones.
+        log_format: of the messages.
+    """
+
+    def __init__(self, type_id: int, modules: Sequence[str], log_format: LogFormat) -> None:
+        set_up_messages(log_format)
+        self._type_id = type_id
+        self._solvers = Solvers(load_plugins(modules).loaded)
+
+    def load(self) -> tuple[dict[int, str], str]:
+        """Load the type and let it read its sample.
+
+        Returns:
+            Why that failed, if it did, by type; and the node that this is on.
+        """
+        *_, ready = self._solvers.load([self._type_id])
+        assert isinstance(ready, Ready)  # it is the last word of a start
+        return ready.failures, self.node()
+
+    def node(self) -> str:
+        """The node that this is on."""
+        node: str = ray.get_runtime_context().get_node_id()
+        return node
+
+    def answer(self, *parts: bytes) -> bytes:
+        """Answer a list of tasks; it comes in parts, see `bridge.PART_BYTES`."""
+        return encode_list([*self._solvers.answer_all(decode_tasks(b"".join(parts)))])
+
+    def stay(self) -> None:
+        """Never return: whoever waits for that hears at once when this process ends."""
+        threading.Event().wait()

@@ -1,0 +1,106 @@
+"""What scaling.md takes from the figures of the benches, as far as they have been measured."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from generate import ROOT, table
+from performance import read
+
+BENCH = ROOT / "bench"
+CAPACITY = BENCH / "capacity.json"
+"""Written by ``make bench-capacity JSON=bench/capacity.json``."""
+CLUSTER = BENCH / "cluster.json"
+"""Written by ``make bench-cluster JSON=bench/cluster.json``."""
+REMOTE = BENCH / "remote.json"
+"""Written by ``make bench-remote JSON=bench/remote.json``."""
+
+_PARTS = {
+    "front": "front: HTTP, key, rate, hold, ledger's client, and decoding the image in a worker",
+    "solver": "solver of `50200`, image to reply",
+    "remote": "what a cluster adds to the solver, sixteen images in a call",
+    "charge": "writer of the database, each charge in a transaction with others",
+}
+_FAULTS = {
+    "worker": "`kill -9` of a worker on a node",
+    "bridge": "`kill -9` of the server's bridge, with which all its workers end",
+    "node": "`kill -9` of a node, for good",
+}
+
+
+def costs() -> str:
+    """What one request takes of each part."""
+    measured = read(CAPACITY)
+    full = measured["full_at"]
+    store = measured["costs_us"]["store"]
+    rows = []
+    for part, said in _PARTS.items():
+        us = measured["costs_us"][part]
+        limit = full.get({"charge": "writer"}.get(part, part))
+        rows.append((said, us, f"{limit:.0f} a second" if limit else ""))
+    note = f"\nThe database that was measured: {store}.\n"
+    return table(("part", "µs a request", "one core, or one writer, is full at"), rows) + note
+
+
+def plans() -> str:
+    """What each rate takes."""
+    return table(
+        ("requests/s", "cores of fronts", "cores of solvers", "databases", "p50 ms", "p99 ms",
+         "¥ a million"),
+        (
+            (
+                plan["rate"],
+                plan["fronts"],
+                plan["solvers"],
+                plan["writers"],
+                f"{plan['p50_ms']:.1f}",
+                f"{plan['p99_ms']:.1f}",
+                f"{plan['yuan_a_million']:.2f}",
+            )
+            for plan in read(CAPACITY)["plans"]
+        ),
+    )  # fmt: skip
+
+
+def remote() -> str:
+    """What a call to the cluster costs beside a worker of this machine."""
+    measured = read(REMOTE)
+    (goal,), us = measured["goals"], measured["us"]
+    said = "met" if goal["is_met"] else "not met"
+    rows = [
+        ("sixteen wait whenever a call goes out", us["local"], us["ray"]),
+        ("one at a time", us["local_alone"], us["ray_alone"]),
+    ]
+    return (
+        f"Measured {measured['date']} with `{measured['command']}` ({measured['processor']}),"
+        f" images of {measured['image_bytes']} bytes, a solver that answers at once; processor time"
+        " of an image, of all processes that have to do with it, in µs:\n\n"
+        + table(("images", "worker of this machine", "worker of the cluster"), rows)
+        + f"\nWith sixteen, the cluster's less this machine's is {goal['median']:.2f} ms"
+        f" ({min(goal['numbers']):.2f} to {max(goal['numbers']):.2f} in the rounds); the goal of at"
+        f" most {goal['bound']:g} ms is {said}.\n"
+    )
+
+
+def faults() -> str:
+    """What the faults cost the callers."""
+    measured = read(CLUSTER)
+    rows = [_fault(row) for row in measured["rounds"]]
+    when = (
+        f"\nMeasured {measured['date']} with `{measured['command']}`:"
+        f" {measured['clients']} clients without pause, {measured['replicas']} workers on two"
+        " nodes.\n"
+    )
+    columns = ("fault", "next answer after", "all workers after", "answered meanwhile", "failed",
+               "charges lost, doubled or made for nothing")  # fmt: skip
+    return table(columns, rows) + when
+
+
+def _fault(row: Mapping[str, Any]) -> tuple[object, ...]:
+    return (
+        _FAULTS[row["fault"]],
+        f"{row['answers_s']:.1f} s",
+        f"{row['whole_s']:.1f} s",
+        row["answered"],
+        row["failed"],
+        len(row["breaches"]),
+    )

@@ -1,0 +1,139 @@
+"""A server with its solvers on a cluster, and what its operator can see of both."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from chaos.arena import Arena
+from loupette.cluster.trial import Trial, read_trial
+from loupette.settings import Settings
+from loupette.store.database import Database
+from loupette.store.keys import create_key
+from serving import Server, find_port, start, stop
+
+READY_WITHIN_S = 240.0
+REPLY_WITHIN_S = 180.0
+DEADLINE_S = 60.0
+"""Longer than a new actor takes to start on a slow machine, so that what waits for it can."""
+_POLL_S = 0.1
+
+
+def command(*arguments: str) -> str:
+    """What a `loupette cluster` command prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "loupette", "cluster", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    return done.stdout
+
+
+@contextmanager
+def run_trial(folder: Path) -> Iterator[Trial]:
+    """`loupette cluster up`, and `down` with the block."""
+    file = folder / "cluster.json"
+    command("up", "--file", str(file))
+    try:
+        trial = read_trial(file)
+        assert trial
+        yield trial
+    finally:
+        command("down", "--file", str(file))
+
+
+@contextmanager
+def serve_on(
+    trial: Trial, folder: Path, registry: str, *, plugins: tuple[str, ...]
+) -> Iterator[Arena]:
+    """A server that is ready, with a rich key; it must end well with the block."""
+    (folder / "registry.toml").write_text(registry, encoding="utf-8")
+    settings = Settings(
+        database=folder / "cluster.db",
+        registry=folder / "registry.toml",
+        workers=1,
+        plugins=plugins,
+        ray_address=trial.address,
+    )
+    with Database.open(settings.database) as database:
+        key = create_key(database, "cluster", opening_micros=10**12, rate=10**6, now_ms=0).secret
+    with (folder / "messages").open("wb") as messages:
+        started = start(settings, find_port(), messages=messages)
+        server = replace(started, timeout_s=REPLY_WITHIN_S)
+        try:
+            wait_until(lambda: is_ready(server), within_s=READY_WITHIN_S)
+            yield Arena(settings, key, folder / "clock", server)
+        finally:
+            code = stop(server.process)
+    assert code == 0, (folder / "messages").read_text()
+
+
+def on_ray(
+    type_id: int, *, replicas: int = 2, deadline_s: float = DEADLINE_S, more: str = ""
+) -> str:
+    """A table of the registry."""
+    return (
+        f"[types.{type_id}]\nprice = 0.01\ndeadline_s = {deadline_s}\nexecutor = 'ray'\n"
+        f"ray = {{ replicas = {replicas}, cpus = 0.1{more} }}\n"
+    )
+
+
+def is_ready(server: Server) -> bool:
+    """What /readyz says."""
+    try:
+        return server.request("GET", "/readyz", "").status == 200
+    except OSError:
+        assert server.process.poll() is None, "the server has ended"
+        return False
+
+
+def wait_until(condition: Callable[[], object], *, within_s: float) -> None:
+    """Poll until something holds."""
+    deadline_s = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline_s, f"not within {within_s:g} s"
+        time.sleep(_POLL_S)  # a poll; the deadline decides
+
+
+def workers(trial: Trial) -> Mapping[int, int]:
+    """The actors' processes, each with the raylet that it is a child of."""
+    found = {}
+    for raylet in trial.raylets:
+        for child in children(raylet):
+            if _command(child).startswith("ray::RemoteSolvers"):
+                found[child] = raylet
+    return found
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that run."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (path / "stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.append(int(path.name))
+    return found
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def status(trial: Trial, folder: Path) -> list[dict[str, object]]:
+    """`loupette cluster status`."""
+    file = folder / "cluster.json"
+    file.write_text(json.dumps({"address": trial.address, "pid": trial.pid, "raylets": []}))
+    read: list[dict[str, object]] = json.loads(command("status", "--file", str(file), "--json"))
+    return read

@@ -1,0 +1,174 @@
+"""Workers behind a bridge, as the pool has them; the cluster is a fake, see `fake_bridge`."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+import fakes
+from loupette.cluster.nodes import Nodes
+from loupette.errors import SolverCrashed, Unsolvable
+from loupette.frames import Task
+from loupette.manager import load_plugins
+from loupette.pool import WorkerPool
+from loupette.registry import Placement, ServedType
+from loupette.settings import Settings
+from pools import PATIENCE_S, WHITE, children, echo, until
+from serving import wait_until_gone
+
+Result = TypeVar("Result")
+BLACK = fakes.draw_png(colour="black")
+
+
+def served(type_id: int, module: str = "fakes") -> ServedType:
+    plugin = next(one for one in load_plugins([module]).loaded if one.module == module)
+    spec = next(spec for spec in plugin.specs if spec.type_id == type_id)
+    return ServedType(spec, plugin.name, "", 0, module=module, placement=Placement())
+
+
+def run(
+    scenario: Callable[[WorkerPool], Awaitable[Result]],
+    *,
+    address: str = "somewhere",
+    type_id: int = fakes.ECHO,
+    module: str = "fakes",
+    size: int = 1,
+) -> Result:
+    """Run a scenario over a pool of workers behind a bridge; no process may outlive it."""
+    settings = Settings(plugins=(module,), ray_address=address)
+
+    async def main() -> tuple[Result, set[int]]:
+        nodes = Nodes(served(type_id, module), settings, bridge="fake_bridge")
+        pool = WorkerPool(size, nodes, type_ids=[type_id], batched=[type_id])
+        pool.start()
+        try:
+            async with asyncio.timeout(120):
+                return await scenario(pool), children()
+        finally:
+            await pool.close()
+
+    result, bridges = asyncio.run(main())
+    assert all(wait_until_gone(bridge) for bridge in bridges)
+    return result
+
+
+def bridge() -> int:
+    (found,) = children()
+    return found
+
+
+def test_a_task_is_solved_behind_the_bridge() -> None:
+    async def scenario(pool: WorkerPool) -> tuple[tuple[str, int], int, set[int]]:
+        return await echo(pool), bridge(), pool.proven
+
+    (result, pid), its_bridge, proven = run(scenario)
+    assert (result, pid, proven) == ("40x20", its_bridge, {fakes.ECHO})
+
+
+def test_what_waits_goes_in_one_call_and_each_has_its_own_reply() -> None:
+    async def scenario(pool: WorkerPool) -> list[str]:
+        images = [fakes.draw_png(width=width) for width in range(40, 60)]
+        tasks = [pool.solve(Task(fakes.ECHO, one), deadline_s=PATIENCE_S) for one in images]
+        return [read.result for read in await asyncio.gather(*tasks)]
+
+    assert run(scenario) == [f"{width}x20" for width in range(40, 60)]
+
+
+def test_refusals_come_back_as_from_any_worker() -> None:
+    async def scenario(pool: WorkerPool) -> None:
+        grey = fakes.draw_png(colour="grey")
+        with pytest.raises(Unsolvable, match="there is nothing to read"):
+            await pool.solve(Task(fakes.REFUSES, grey), deadline_s=PATIENCE_S)
+
+    run(scenario, type_id=fakes.REFUSES)
+
+
+def test_several_workers_share_a_bridge() -> None:
+    async def scenario(pool: WorkerPool) -> int:
+        await until(lambda: len(pool._members) == 3)
+        return len(children())
+
+    assert run(scenario, size=3) == 1
+
+
+def test_a_bridge_that_is_killed_is_started_again_and_no_type_is_blamed() -> None:
+    async def scenario(pool: WorkerPool) -> tuple[bool, str, dict[int, str]]:
+        await echo(pool)
+        first = bridge()
+        os.kill(first, signal.SIGKILL)
+        result, pid = await echo(pool)
+        return pid != first, result, pool.failures
+
+    assert run(scenario) == (True, "40x20", {})
+
+
+def test_an_image_that_ends_its_worker_is_tried_once_more_and_refused() -> None:
+    async def scenario(pool: WorkerPool) -> str:
+        with pytest.raises(SolverCrashed, match="died twice on this image"):
+            await pool.solve(Task(fakes.ECHO, BLACK), deadline_s=PATIENCE_S)
+        return (await echo(pool))[0]
+
+    assert run(scenario) == "40x20"
+
+
+def test_an_image_whose_machines_are_lost_is_tried_longer_and_the_type_stays_in() -> None:
+    async def scenario(pool: WorkerPool) -> dict[int, str]:
+        for _ in range(3):
+            with pytest.raises(SolverCrashed, match="was lost 4 times"):
+                await pool.solve(Task(fakes.ECHO, BLACK), deadline_s=PATIENCE_S)
+        await echo(pool)
+        return pool.failures
+
+    assert run(scenario, address="losing") == {}
+
+
+def test_without_a_cluster_the_type_is_out_of_order_and_says_why() -> None:
+    async def scenario(pool: WorkerPool) -> tuple[bool, dict[int, str]]:
+        await pool.wait_ready()
+        with pytest.raises(SolverCrashed, match="out of order"):
+            await echo(pool)
+        return pool.is_ready, dict(pool.failures)
+
+    assert run(scenario, address="nowhere") == (True, {fakes.ECHO: "no Ray cluster at nowhere"})
+
+
+PLUGIN = """
+from decimal import Decimal
+from loupette.plugin import Answer, SolverSpec, hookimpl
+import fakes
+
+@hookimpl
+def loupette_solvers():
+    solver = fakes.Fake(lambda challenge: Answer("{answer}", 1.0))
+    return [SolverSpec(60001, "名", "name", Decimal(0), lambda: solver, fakes.draw_png, "{answer}")]
+"""
+
+
+def test_a_renewed_pool_reads_with_the_plugin_that_is_installed_now_and_fails_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forget_modules: None
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]]))
+    file = tmp_path / "updated_plugin.py"
+    file.write_text(PLUGIN.format(answer="old"))
+
+    async def read(pool: WorkerPool) -> str:
+        return (await pool.solve(Task(60001, WHITE), deadline_s=PATIENCE_S)).result
+
+    async def scenario(pool: WorkerPool) -> tuple[list[str], int]:
+        answers = [await read(pool)]
+        file.write_text(PLUGIN.format(answer="renewed"))
+        pool.renew()
+        while answers[-1] == "old":
+            answers.append(await read(pool))
+        await until(lambda: pool.restarts["recycled"] == 2)
+        answers.append(await read(pool))
+        return answers, pool.restarts["died"]
+
+    answers, died = run(scenario, module="updated_plugin", size=2)
+    assert set(answers) == {"old", "renewed"}
+    assert (answers[0], answers[-1], died) == ("old", "renewed", 0)
