@@ -103,6 +103,7 @@ def test_commands_of_the_page_run_in_their_order(fresh: Fresh) -> None:
     assert output.endswith("\n7\n")
     assert (fresh.folder / "loupette-dots/src/loupette_dots/conformance.json").is_file()
     with serve(fresh) as server:
+        server.wait_until_ready()
         (new,) = types_of(server, key).keys() - before.keys()
         image = base64.b64encode((fresh.folder / "dots.png").read_bytes()).decode()
         answer = server.post({"image": image, "type": new}, key)
