@@ -139,7 +139,7 @@ def read_costs(folder: Path = BENCH) -> Costs:
 def _read_store(folder: Path) -> tuple[str, float]:
     """Charges a second through one writer, of PostgreSQL where that was measured."""
     if (file := folder / "postgres.json").exists():
-        return "PostgreSQL", float(_read(file)["charges"])
+        return "PostgreSQL", float(_read(file)["charges_per_s"]["batched"])
     return "SQLite", float(_read(folder / "logs.json")["figures"]["charges_full"])
 
 

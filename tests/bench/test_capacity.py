@@ -74,7 +74,7 @@ def test_costs_are_what_the_other_benches_measured(tmp_path: Path, with_postgres
         "logs": {"figures": {"charges_full": 5000.0}},
     }
     if with_postgres:
-        files["postgres"] = {"charges": 2000.0}
+        files["postgres"] = {"charges_per_s": {"batched": 2000, "textbook": 300}}
     for name, content in files.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
     costs = capacity.read_costs(tmp_path)
