@@ -103,11 +103,12 @@ def export_command(about: str, subject: Subject) -> None:
     )
     parser.add_argument("--count", type=int, default=4000, help="held-out pictures used at most")
     parser.add_argument("--plot", type=Path, help="draw accuracy over confidence, as PNG")
+    parser.add_argument("--earlier", type=Path, help="weights of which 0.3 go into the model")
     args = parser.parse_args()
     how = {"held": args.held, "count": args.count, "plot": args.plot}
     if args.calibrate:
         card = calibrate(subject, args.out, **how)
     else:
-        card = export(subject, args.checkpoint, args.out, **how)
+        card = export(subject, args.checkpoint, args.out, **how, earlier=args.earlier)
     print(card["trained"], card["weights"], card["float32_exact"], card["held_out"]["exact"])
     print(recommendation(card, subject.type_id))
