@@ -48,6 +48,10 @@ NOT_RUN = {
     "loupette serve --demo": _SERVES,
     "loupette serve --host 0.0.0.0 --port 8000 --workers 4": _SERVES,
     "loupette serve --plugins-dir plugins": _SERVES,
+    "loupette db copy loupette.db postgresql://loupette:secret@db/loupette": (
+        "needs PostgreSQL; tests/store/postgres/test_copying.py copies"
+    ),
+    "loupette cluster up": "needs Ray; tests/cluster/arena.py starts and ends one",
     "loupette plugin check loupette-dots": (
         "checks a package that tests/test_example_plugin.py makes, installs and checks so"
     ),

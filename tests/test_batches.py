@@ -19,10 +19,11 @@ BATCHED = (hostile.BATCHES, hostile.BREAKS_BATCHES)
 async def ask_at_once(
     pool: WorkerPool, told: Iterable[str], *, type_id: int = hostile.BATCHES, deadline_s: float = 60
 ) -> list[Read | BaseException]:
-    """Ask while the only worker is busy, so that all wait; each has a number of its own."""
+    """Ask while the only worker is busy, so that all wait; each has its number and its picture."""
     await ask(pool, type_id)
     tasks = [
-        Task(type_id, WHITE, options={"number": number, "do": do}) for number, do in enumerate(told)
+        Task(type_id, fakes.draw_png(100 + number), options={"number": number, "do": do})
+        for number, do in enumerate(told)
     ]
     _, *endings = await asyncio.gather(
         ask(pool, type_id),  # takes the worker, before a reply can be read

@@ -230,8 +230,9 @@ def test_ctrl_c_leaves_a_csv_that_is_gone_on_with(
     loupette: Run, images: Path, tmp_path: Path
 ) -> None:
     """The solver hangs on each image until its deadline of a second."""
-    for path in images.rglob("*.[pP][nN][gG]"):
-        path.write_bytes(fakes.draw_png(colour="black"))
+    for number, path in enumerate(images.rglob("*.[pP][nN][gG]")):
+        # Each another: one that ended two workers is not given to a third.
+        path.write_bytes(fakes.draw_png(40 + number, colour="black"))
     loupette("types")  # makes the settings
     command = ["solve", str(images), "--type", str(fakes.SLOW), "--csv", "out.csv", "--jobs", "1"]
     process = subprocess.Popen(
