@@ -348,4 +348,5 @@ def test_without_scripts_it_works_too(chromium: object, site: Site, tmp_path: Pa
     page.set_input_files("#image", sample(tmp_path))
     page.get_by_role("button", name="识别").click()
     expect(page.locator("#answer .big")).to_have_text("ab")
+    assert page.locator(".boxes .found .over").count() > 0
     context.close()

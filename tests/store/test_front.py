@@ -110,9 +110,10 @@ def test_key_is_found_and_an_unknown_one_is_not(desk: Desk) -> None:
 
 def test_disabled_key_is_seen_disabled_by_a_server_that_knew_it(desk: Desk) -> None:
     async def scenario() -> None:
-        await desk.front.find_key(desk.secret)
+        assert not await is_disabled(desk)
         await asyncio.to_thread(disable_key, desk.db, desk.key.prefix, now_ms=2)
         await until(lambda: is_disabled(desk))
+        assert await is_disabled(desk)  # and stays so
 
     desk.run(scenario())
 
@@ -323,5 +324,6 @@ def test_cancelled_hold_is_given_back(desk: Desk) -> None:
         with suppress(asyncio.CancelledError):
             desk.front.release(await holding)
         await until(lambda: desk.can_hold(1_000_000))
+        assert not await desk.can_hold(1_000_001)  # and given back once
 
     desk.run(scenario())
