@@ -23,7 +23,7 @@ def describe_characters(
     *,
     size: tuple[int, int],
 ) -> list[dict[str, Json]]:
-    """What an answer's detail says under ``characters``, in a twentieth of the model's own time.
+    """What an answer's detail says under ``characters``, in a tenth of the model's own time.
 
     A text's likeliest path (A. Viterbi, 1967) gives each character a run of steps, and the blanks
     between two runs are halved between them. The confidence of a character is the probability that
