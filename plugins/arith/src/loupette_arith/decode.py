@@ -63,7 +63,7 @@ def average(looks: Sequence[Sequence[Reading]]) -> list[Reading]:
     """What several looks at one sum say together: of each value the mean of its chances.
 
     Args:
-        looks: the readings of each look, at least one; a value that a look has not is none to it.
+        looks: the readings of each look, if any; a value that a look has not is none to it.
 
     Returns:
         Each value once, in its likeliest expression; the surest first.

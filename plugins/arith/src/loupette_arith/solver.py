@@ -45,16 +45,16 @@ class SumSolver:
             Unsolvable: ``no_expression``, nothing in the picture reads as a sum.
         """
         looks = self._look_well(challenge.image)
-        readings = _together(looks)
+        readings = average([look.readings for look in looks])
         if not readings or readings[0].confidence < LEAST_CONFIDENCE:
             raise Unsolvable("no_expression", "nothing in the image reads as a sum")
         return self._answer(readings[0], looks, challenge.image)
 
     def _look_well(self, picture: Picture) -> "list[_Look]":
         """As many looks as are needed; none where there is nothing to see."""
-        line = combine_frames(picture.rgb_frames)
         if not is_line_shaped(picture.width, picture.height):
             return []
+        line = combine_frames(picture.rgb_frames)
         if is_blank(line):  # what blinks on a moving ground may still stay in it
             line = median_frame(picture.rgb_frames)
         if is_blank(line):
@@ -92,10 +92,3 @@ class _Look:
     view: View
     seen: LogProbs
     readings: list[Reading]
-
-
-def _together(looks: list[_Look]) -> list[Reading]:
-    """What the looks say together, likeliest first."""
-    if len(looks) > 1:
-        return average([look.readings for look in looks])
-    return looks[0].readings if looks else []
