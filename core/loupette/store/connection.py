@@ -1,11 +1,12 @@
 """What the statements of this package need of a database, whichever it is."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 Result = TypeVar("Result")
 
@@ -90,6 +91,25 @@ class Store(Protocol):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+class Closes(ABC):
+    """What a ``with`` block closes at its end."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """A second call does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 class Interruptible(Connection, Protocol):

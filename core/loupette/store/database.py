@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import TypeVar
 
 from loupette.errors import StoreError
+from loupette.store.connection import Closes
 from loupette.store.lock import ServerLock
 from loupette.store.migrations import check_schema, migrate
 from loupette.store.writer import Writer
@@ -32,7 +32,7 @@ PRAGMA temp_store = MEMORY;
 """
 
 
-class Database:
+class Database(Closes):
     """One SQLite file: a writer thread of its own and a read-only connection per calling thread."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: ServerLock | None) -> None:
@@ -120,17 +120,6 @@ class Database:
         self._connection.close()
         if self._lock is not None:
             self._lock.release()
-
-    def __enter__(self) -> "Database":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def connect_read_only(path: Path, *, is_immutable: bool = False) -> sqlite3.Connection:

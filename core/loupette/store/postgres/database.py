@@ -7,14 +7,13 @@ from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 import psycopg
 
 from loupette.errors import StoreError
 from loupette.store.batches import Batches
-from loupette.store.connection import Connection, Rows
+from loupette.store.connection import Closes, Connection, Rows
 from loupette.store.postgres.connection import (
     PATIENCE_S,
     PostgresConnection,
@@ -30,7 +29,7 @@ from loupette.store.postgres.writer import RequestWriter
 Result = TypeVar("Result")
 
 
-class PostgresDatabase:
+class PostgresDatabase(Closes):
     """One database that several servers may have open.
 
     What commands and the console write is rare: each operation is a transaction of its own, on one
@@ -151,17 +150,6 @@ class PostgresDatabase:
         for reader in self._readers:
             reader.close()
         self._readers.clear()
-
-    def __enter__(self) -> "PostgresDatabase":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 @dataclass(frozen=True, slots=True)
