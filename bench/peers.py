@@ -8,12 +8,12 @@ There are three comparisons, each with recognisers of its own. Texts are compare
 arithmetic the value counts. Of a slider the left edge counts, within 3 px: once found in one image,
 where that can be decided, and once with the piece too. No answer is a wrong one.
 
-Each recogniser is a process of its own (``reader.py``), asked for one image after the other, in an
-order that turns around with every image. Milliseconds are of processor time (others on the machine
-stretch the clock on the wall, and not all alike), from the files' bytes to the text, given
-no characters. "charset" allows the kinds of characters of a source: digits, or digits and letters
-in both cases, or what sums are written with. Memory is that of a process that has read one image
-of each source, given no characters.
+Each recogniser is a process of its own (``reader.py``) in the environment of a server's worker,
+asked for one image after the other, in an order that turns around with every image. Milliseconds
+are of processor time (others on the machine stretch the clock on the wall, and not all alike), from
+the files' bytes to the text, given no characters. "charset" allows the kinds of characters of a
+source: digits, or digits and letters in both cases, or what sums are written with. Memory is that
+of a process that has read one image of each source, given no characters.
 """
 
 import argparse
@@ -37,6 +37,7 @@ from rich.progress import track
 from rich.table import Table
 
 from accuracy import ALNUM, ARITH, SLIDER, WITH_PIECE, Case, characters, find_sources
+from loupette.processes import RETURNS_MEMORY
 from verdict import is_right
 
 READER = Path(__file__).with_name("reader.py")
@@ -172,7 +173,12 @@ def start(python: str, name: str) -> Iterator[Reader]:
     """A recogniser's process on the first of this one's cores; all share it, as they take turns."""
     core = str(min(os.sched_getaffinity(0)))
     with subprocess.Popen(
-        [python, str(READER), name, core], stdin=-1, stdout=-1, text=True, encoding="utf-8"
+        [python, str(READER), name, core],
+        stdin=-1,
+        stdout=-1,
+        text=True,
+        encoding="utf-8",
+        env=RETURNS_MEMORY | os.environ,
     ) as process:
         try:
             yield Reader(process)

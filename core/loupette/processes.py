@@ -22,10 +22,10 @@ from loupette.frames import (
 from loupette.isolation import WorkerDied
 from loupette.settings import LogFormat
 
-# Else glibc keeps blocks as large as the largest that it ever freed, up to 32 MiB, for itself, and
-# with pictures of all sizes a worker's memory grows for long (`make fuzz`). Those below 1 MiB it
-# may keep, as solvers take and free such all the time.
-_RETURNS_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_TRIM_THRESHOLD_": "4194304"}
+RETURNS_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_TRIM_THRESHOLD_": "4194304"}
+"""A worker's environment. Else glibc keeps blocks as large as the largest that it ever freed, up to
+32 MiB, for itself, and with pictures of all sizes a worker's memory grows for long (`make fuzz`).
+Those below 1 MiB it may keep, as solvers take and free such all the time."""
 
 
 class Processes:
@@ -69,7 +69,7 @@ async def start_process(module: str, *arguments: str) -> "WorkerProcess":
                 module,
                 str(theirs.fileno()),
                 *arguments,
-                env=_RETURNS_MEMORY | os.environ,
+                env=RETURNS_MEMORY | os.environ,
                 pass_fds=(theirs.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
             )

@@ -103,3 +103,19 @@ def test_a_second_look_that_lands_elsewhere_is_not_believed() -> None:
     assert gap.box == Box(100, 50, 40, 40)
     assert gap.sure < 0.5
     assert gap.edges is None
+
+
+def test_a_box_that_moved_far_is_looked_at_again_from_where_it_is() -> None:
+    class Nearsighted(Fixed):
+        """Sees edges at most 6 px off."""
+
+        def refine(self, rgb: object, box: Box, kind: int) -> Edges:
+            shift = min(max(90 - box.x, -6), 6)
+            square = Square(round(box.x) - 20, 30, 80)
+            return read(logits_at(20 + shift, 20, 60 + shift, 60), square)
+
+    nearsighted = Nearsighted(read(logits_at(20, 20, 60, 60), Square(80, 30, 80)))
+    gap = TwoLooks(nearsighted, nearsighted).look(
+        np.zeros((9, 9, 3), np.uint8), Candidate(Box(100, 50, 40, 40), 0.9), 0
+    )
+    assert gap.box.x == pytest.approx(90, abs=1)

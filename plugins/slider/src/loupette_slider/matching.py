@@ -186,17 +186,19 @@ class _ContentScore:
         if self._plain or not places:
             return [0.0] * len(places)
         tops, lefts = np.array(places).T
-        right = band.shape[1] - self._width
+        wide, right = band.shape[1], band.shape[1] - self._width
+        colours, inside = band.reshape(-1, 3), self._rows * wide + self._columns
         best = np.full(len(places), -1.0, np.float32)
         for shift in (-1, 0, 1):
-            columns = np.clip(lefts + shift, 0, right)
-            seen = band[tops[:, None] + self._rows, columns[:, None] + self._columns]
+            corners = tops * wide + np.clip(lefts + shift, 0, right)
+            seen = colours.take(corners[:, None] + inside, axis=0)
             best = np.maximum(best, self._correlate(seen.astype(np.float32)))
         return [float(score) for score in best]
 
     def _correlate(self, seen: Floats) -> Floats:
         """Correlation with the piece of float32 (places, pixels, 3)."""
-        seen = seen - seen.mean(axis=1, keepdims=True)
-        shared = np.tensordot(seen, self._colours, axes=2)
-        length = np.sqrt(np.square(seen).sum(axis=(1, 2)) * np.square(self._colours).sum())
+        seen = (seen - seen.mean(axis=1, keepdims=True)).reshape(len(seen), -1)
+        colours = self._colours.ravel()
+        length = np.sqrt(np.einsum("ij,ij->i", seen, seen) * (colours @ colours))
+        shared = seen @ colours
         return np.where(length > 1e-3, shared / np.maximum(length, 1e-3), 0.0).astype(np.float32)

@@ -107,6 +107,9 @@ _LOOKED_AT = 2
 _FARTHEST = 0.3
 """Share of a box's size by which a second look may move it; farther, it saw something else."""
 
+_FAR = 0.1
+"""Share from which on it is looked at again from where it then is: its edge was hardly in sight."""
+
 
 class TwoLooks:
     """The detector, and the refiner on what it found.
@@ -143,13 +146,23 @@ class TwoLooks:
             The candidate with another box, `sure` and `edges`; with its own box and no edges where
             it cannot be so far off.
         """
-        box, edges = candidate.box, self._refiner.refine(rgb, candidate.box, kind)
-        exact = candidate.seen(edges)
-        moved = max(
-            abs(exact.box.x - box.x) / box.w,
-            abs(exact.box.x + exact.box.w - box.x - box.w) / box.w,
-            abs(exact.box.y - box.y) / box.h,
-        )
-        if moved > _FARTHEST:
+        exact = self._look_once(rgb, candidate, kind)
+        if _moved(candidate.box, exact.box) <= _FAR:
+            return exact
+        again = self._look_once(rgb, replace(candidate, box=exact.box), kind)
+        return exact if again.edges is None else again
+
+    def _look_once(self, rgb: Pixels, candidate: Candidate, kind: int) -> Candidate:
+        exact = candidate.seen(self._refiner.refine(rgb, candidate.box, kind))
+        if _moved(candidate.box, exact.box) > _FARTHEST:
             return replace(candidate, sure=min(exact.sure, 0.3))
         return exact
+
+
+def _moved(box: Box, exact: Box) -> float:
+    """How far a box's left, right or top was moved, over its size."""
+    return max(
+        abs(exact.x - box.x) / box.w,
+        abs(exact.x + exact.w - box.x - box.w) / box.w,
+        abs(exact.y - box.y) / box.h,
+    )
