@@ -66,7 +66,7 @@ def _check(url: str, key: str, entry: dict[str, object]) -> None:
     )
     with urllib.request.urlopen(request) as reply:
         data = json.load(reply)["data"]
-    print(entry["type"], entry["name"], data["result"], f"¥{data['cost']}")
+    print(entry["type"], entry["name"], data["result"], data["cost"], "yuan")
     assert data["result"] == entry["sample_answer"], data
     assert data["cost"] == entry["price"], data
 

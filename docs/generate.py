@@ -32,7 +32,7 @@ from loupette.decoding import FORMATS, LIMITS
 from loupette.errors import LoupetteError, OperatorError
 from loupette.manager import load_plugins
 from loupette.metrics import LedgerCheck, Metrics
-from loupette.money import to_micros
+from loupette.money import format_yuan, to_micros
 from loupette.options import MIN_CONFIDENCE
 from loupette.plugin import TEXT_OPTIONS, Option, hookspecs
 from loupette.plugin.types import DOCUMENTED_TYPES
@@ -119,10 +119,6 @@ def served_types() -> dict[int, ServedType]:
     return dict(build_catalogue(plugins, ROOT / "registry.toml").types)
 
 
-def _yuan(micros: int) -> str:
-    return f"¥{Decimal(micros) / 1_000_000:.4f}"
-
-
 def types_table() -> str:
     """Type ID, name and price, as the documented page has them."""
     return table(
@@ -131,7 +127,7 @@ def types_table() -> str:
             (
                 _code(type_id),
                 f"{served.spec.name} ({served.spec.name_en})",
-                _yuan(served.price_micros),
+                format_yuan(served.price_micros),
                 _code(f"/types/{type_id}/sample"),
             )
             for type_id, served in served_types().items()

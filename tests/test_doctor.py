@@ -159,7 +159,7 @@ def test_sample_of_an_editable_plugin_is_mended_in_its_folder(tmp_path: Path) ->
 
 def test_database_that_adds_up_is_well(path: Path) -> None:
     found = check_database(path)
-    assert (found.state, "1 accounts, 1 ledger entries" in found.message) == ("ok", True)
+    assert (found.state, "1 account, 1 ledger entry" in found.message) == ("ok", True)
 
 
 @pytest.mark.parametrize("is_empty", [True, False])

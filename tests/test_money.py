@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loupette.money import to_micros, to_yuan
+from loupette.money import format_yuan, to_micros, to_yuan
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,29 @@ def test_an_amount_that_is_no_whole_micros_is_refused(yuan: str) -> None:
 )
 def test_micros_are_written_with_at_least_two_decimals(micros: int, text: str) -> None:
     assert f"{to_yuan(micros):f}" == text
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [
+        (0, "¥0.0000"),
+        (1000, "¥0.0010"),
+        (1500, "¥0.0015"),
+        (150, "¥0.000150"),
+        (1, "¥0.000001"),
+        (100_000_000, "¥100.0000"),
+        (1_234_567_890_000, "¥1,234,567.8900"),
+        (-10_000, "−¥0.0100"),
+    ],
+)
+def test_people_read_money_in_one_form(micros: int, text: str) -> None:
+    assert format_yuan(micros) == text
+
+
+@given(st.integers(-(10**18), 10**18))
+def test_the_form_for_people_is_exact(micros: int) -> None:
+    digits = format_yuan(micros).replace("¥", "").replace(",", "").replace("−", "-")
+    assert to_micros(Decimal(digits)) == micros
 
 
 @given(st.integers(-(10**18), 10**18))

@@ -17,12 +17,13 @@ from loupette.errors import PluginError, StoreError
 from loupette.packages import damaged_files, edited_in, find_distributions, has_hashes, source_of
 from loupette.settings import Settings
 from loupette.sources import find_sources
-from loupette.store.audit import audit
+from loupette.store.audit import Audit, audit
 from loupette.store.integrity import inspect
 from loupette.store.lock import serving_pid
 from loupette.store.migrations import describe_newer
 from loupette.store.opening import read_database
 from loupette.trial import Installed, find_installed, read_sample, try_import
+from loupette.wording import counted
 
 State: TypeAlias = Literal["ok", "warning", "failed"]
 
@@ -243,8 +244,7 @@ def check_database(path: Path) -> Finding:
     if path.stat().st_mode & 0o077:
         message = f"{path} may be read by others on this machine: balances, logs, hashes of keys"
         return Finding("database", "warning", message, f"chmod 600 {path}*")
-    counted = found.checked
-    books = f", {counted.accounts} accounts, {counted.entries} ledger entries" if counted else ""
+    books = f", {_books(found.checked)}" if found.checked else ""
     return Finding("database", "ok", f"{path}{books}, all adds up")
 
 
@@ -259,8 +259,11 @@ def check_shared_database(url: str) -> Finding:
     if found.problems:
         message = f"the books in PostgreSQL do not add up: {_first(found.problems)}"
         return Finding("database", "failed", message, "see all of it: loupette ledger verify")
-    books = f"{found.accounts} accounts, {found.entries} ledger entries"
-    return Finding("database", "ok", f"PostgreSQL, {books}, all adds up")
+    return Finding("database", "ok", f"PostgreSQL, {_books(found)}, all adds up")
+
+
+def _books(found: Audit) -> str:
+    return f"{counted(found.accounts, 'account')}, {counted(found.entries, 'ledger entry')}"
 
 
 def _check_absent(path: Path) -> Finding:

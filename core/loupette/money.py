@@ -23,3 +23,12 @@ def to_yuan(micros: int) -> Decimal:
     """Convert micro-yuan exactly; at least two decimals, as people write money."""
     yuan = (Decimal(micros) / MICROS_PER_YUAN).normalize()
     return yuan.quantize(Decimal("0.01")) if yuan == yuan.quantize(Decimal("0.01")) else yuan
+
+
+def format_yuan(micros: int) -> str:
+    """As people read money on every page and from every command: ¥0.0100, −¥1,234.5000.
+
+    Four decimals, as the documented prices have; six where it is finer.
+    """
+    places = 6 if micros % 100 else 4
+    return f"{'−' if micros < 0 else ''}¥{Decimal(abs(micros)) / MICROS_PER_YUAN:,.{places}f}"

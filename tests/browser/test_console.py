@@ -170,7 +170,7 @@ def test_a_form_that_is_sent_twice_tops_up_once(open_page: Opener, site: Site) -
     )
     assert statuses == [200, 200]  # of the page they lead to
     page.goto("/console/keys?q=twice")
-    expect(page.locator(".key .price")).to_have_text("¥5.00")
+    expect(page.locator(".key .price")).to_have_text("¥5.0000")
 
 
 def test_a_price_changes_for_the_next_request(open_page: Opener, site: Site) -> None:

@@ -83,7 +83,7 @@ def test_create_refuses_an_amount_that_is_none(loupette: Run, amount: str) -> No
 
 def test_topup_adds_to_the_balance(loupette: Run, as_json: Json) -> None:
     as_json("keys", "create", "shop", "--balance", "1")
-    assert "¥1.505" in loupette("keys", "topup", "shop", "0.505").output
+    assert "¥1.5050" in loupette("keys", "topup", "shop", "0.505").output
 
 
 @pytest.mark.parametrize("amount", [*AMOUNTS, "0"])

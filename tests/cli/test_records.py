@@ -116,7 +116,7 @@ def test_purge_deletes_images_with_their_entries_or_alone(
     for file in folder.find(197001010000000002):
         os.utime(file, (0, 0))
     done = loupette("logs", "purge", "--older-than", "0", "--images")
-    assert "0 log entries and 1 images deleted" in done.output
+    assert "0 log entries and 1 image deleted" in done.output
     assert len(as_json("logs")) == 2
     folder.keep(197001010000000001, [b"one", b"two"], max_bytes=100)
     for file in folder.find(197001010000000001):
@@ -125,7 +125,7 @@ def test_purge_deletes_images_with_their_entries_or_alone(
 
 
 def test_refund_gives_the_charge_back_once(charged: Path, loupette: Run) -> None:
-    assert "has ¥1.00" in loupette("ledger", "refund", "LOG19700101000001").output
+    assert "has ¥1.0000" in loupette("ledger", "refund", "LOG19700101000001").output
     again = loupette("ledger", "refund", "LOG19700101000001")
     assert again.exit_code == 1
     assert "refunded already" in again.output
@@ -137,7 +137,7 @@ def test_refund_refuses_what_is_no_log_id(charged: Path, loupette: Run) -> None:
 
 def test_adjust_corrects_a_balance_down_but_not_below_zero(charged: Path, loupette: Run) -> None:
     result = loupette("ledger", "adjust", "shop", "-0.5", "--note", "bonus paid twice")
-    assert "shop has ¥0.499" in result.output
+    assert "shop has ¥0.4990" in result.output
     result = loupette("ledger", "adjust", "shop", "-0.5", "--note", "and again")
     assert result.exit_code == 1
     assert "below zero" in result.output
@@ -175,7 +175,10 @@ def test_verify_exits_with_1_when_a_balance_was_tampered_with(charged: Path, lou
 
 def test_backup_is_a_checked_copy(charged: Path, loupette: Run, tmp_path: Path) -> None:
     assert loupette("backup", "copy.db").exit_code == 0
-    assert "1 charges" in loupette("--database", "copy.db", "ledger", "verify").output
+    assert (
+        "1 account, 2 entries, 1 charge, ¥0.9990 in all"
+        in loupette("--database", "copy.db", "ledger", "verify").output
+    )
 
 
 def test_backup_never_overwrites(charged: Path, loupette: Run) -> None:
@@ -190,7 +193,9 @@ def test_restore_says_what_it_did(charged: Path, loupette: Run, as_json: Json) -
     assert loupette("keys", "topup", "shop", "5").exit_code == 0
     result = loupette("restore", "copy.db")
     assert result.exit_code == 0, result.output
-    assert "loupette.db is copy.db now: 1 accounts, 2 ledger entries, ¥0.999" in result.output
+    assert (
+        "loupette.db is copy.db now: 1 account, 2 ledger entries, ¥0.9990 in all" in result.output
+    )
     (kept,) = charged.parent.glob("loupette-2*.db")
     assert f"is kept as {kept}" in result.output
     assert as_json("ledger", "verify")["balance"] == 0.999

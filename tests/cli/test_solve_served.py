@@ -89,7 +89,7 @@ def test_a_folder_is_read_and_its_cost_summed_up(
     result = loupette("solve", str(images), *ECHO, "--url", url, "--key", key)
     assert result.exit_code == 0, result.output
     assert "6 files, 5 answered\n1 failed: not_an_image 1\n" in result.output
-    assert "cost ¥0.05\n" in result.output
+    assert "cost ¥0.0500\n" in result.output
     found = rows(tmp_path / "out.csv")
     assert {(row["cost"], row["log_id"][:3]) for row in found.values()} == {
         ("0.01", "LOG"),

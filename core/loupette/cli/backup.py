@@ -7,6 +7,7 @@ import click
 from loupette.cli.existing import refuse_shared
 from loupette.settings import Settings
 from loupette.store import backup as store
+from loupette.wording import counted
 
 
 @click.command()
@@ -20,4 +21,4 @@ def backup(settings: Settings, target: Path) -> None:
     """  # noqa: D301  # click looks for a real backspace
     refuse_shared(settings, 'pg_dump --format=custom --file=BACKUP "$DATABASE_URL"')
     checked = store.backup(settings.database, target)
-    click.echo(f"{target}: {checked.entries} ledger entries, checked")
+    click.echo(f"{target}: {counted(checked.entries, 'ledger entry')}, checked")

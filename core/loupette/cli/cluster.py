@@ -15,6 +15,7 @@ import click
 from loupette.cli.output import json_option, print_rows
 from loupette.cluster.trial import Trial, read_trial
 from loupette.settings import Settings
+from loupette.wording import counted
 
 _UP_WITHIN_S = 180.0
 _DOWN_WITHIN_S = 60.0
@@ -59,7 +60,7 @@ def up(file: Path) -> None:
             start_new_session=True,
         )
     trial = _wait_up(process, file)
-    click.echo(f"a cluster of {len(trial.raylets)} nodes runs at {trial.address}")
+    click.echo(f"a cluster of {counted(len(trial.raylets), 'node')} runs at {trial.address}")
 
 
 def _wait_up(process: "subprocess.Popen[bytes]", file: Path) -> Trial:

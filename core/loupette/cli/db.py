@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from loupette.money import to_yuan
+from loupette.money import format_yuan
 from loupette.settings import Settings
 from loupette.store.opening import copy_database
 
@@ -29,6 +29,10 @@ def copy(settings: Settings, source: Path, url: str) -> None:
     DATABASE_URL=... loupette db copy loupette.db      no password among the processes
     """  # noqa: D301  # click looks for a real backspace
     for name, (before, after) in copy_database(source, url).items():
-        shown = (to_yuan(before), to_yuan(after)) if name.endswith("micros") else (before, after)
+        shown = (
+            (format_yuan(before), format_yuan(after))
+            if name.endswith("micros")
+            else (before, after)
+        )
         click.echo(f"{name.removesuffix('_micros')}: {shown[0]} = {shown[1]}")
     click.echo(f"all is equal; from now on: DATABASE_URL=... loupette serve, and keep {source}")

@@ -9,7 +9,7 @@ from loupette.cli.existing import open_existing, read_existing
 from loupette.cli.moments import NEVER, Duration, Moment, show_moment
 from loupette.cli.output import json_option, print_json, print_rows
 from loupette.cli.yuan import Yuan
-from loupette.money import to_micros, to_yuan
+from loupette.money import format_yuan, to_micros, to_yuan
 from loupette.settings import Settings
 from loupette.store import keys as store
 from loupette.store.keys import KeyRecord
@@ -151,14 +151,13 @@ def _choose_expiry(expires: int | None, old: KeyRecord) -> int | None:
 def _show_new(made: store.NewKey, *, as_json: bool) -> None:
     """The secret alone on standard output, or all as JSON."""
     key = made.record
-    yuan = to_yuan(key.balance_micros)
     expires = None if key.expires_ms is None else show_moment(key.expires_ms)
     if as_json:
         print_json(
             {
                 "key": made.secret,
                 "account": key.account_name,
-                "balance": yuan,
+                "balance": to_yuan(key.balance_micros),
                 "rate": key.rate,
                 "scopes": key.scopes.split(),
                 "expires": expires,
@@ -167,8 +166,8 @@ def _show_new(made: store.NewKey, *, as_json: bool) -> None:
         return
     click.echo(made.secret)
     click.echo(
-        f"account {key.account_name}, balance ¥{yuan}, {key.rate:g} requests/s,"
-        f" may {key.scopes}, expires {expires or 'never'}",
+        f"account {key.account_name}, balance {format_yuan(key.balance_micros)},"
+        f" {key.rate:g} requests/s, may {key.scopes}, expires {expires or 'never'}",
         err=True,
     )
 
@@ -228,7 +227,7 @@ def topup_(settings: Settings, name: str, amount: Decimal, note: str) -> None:
     """  # noqa: D301  # click looks for a real backspace
     with open_existing(settings) as database:
         micros = topup(database, name, to_micros(amount), note=note, now_ms=_now_ms())
-    click.echo(f"{name} has ¥{to_yuan(micros)}")
+    click.echo(f"{name} has {format_yuan(micros)}")
 
 
 def _row(key: KeyRecord) -> dict[str, object]:

@@ -8,11 +8,12 @@ import click
 from loupette.cli.existing import open_existing, read_existing
 from loupette.cli.output import json_option, print_json
 from loupette.cli.yuan import Yuan
-from loupette.money import to_micros, to_yuan
+from loupette.money import format_yuan, to_micros, to_yuan
 from loupette.settings import Settings
 from loupette.store import ledger as store
 from loupette.store.audit import audit
 from loupette.store.logs import parse_log_id
+from loupette.wording import counted
 
 
 @click.group()
@@ -45,9 +46,9 @@ def verify(settings: Settings, as_json: bool) -> None:
         for problem in found.problems:
             click.echo(problem)
         click.echo(
-            f"{'clean' if found.ok else 'NOT CLEAN'}: {found.accounts} accounts,"
-            f" {found.entries} entries, {found.charges} charges,"
-            f" ¥{to_yuan(found.balance_micros)} in all"
+            f"{'clean' if found.ok else 'NOT CLEAN'}: {counted(found.accounts, 'account')},"
+            f" {counted(found.entries, 'entry')}, {counted(found.charges, 'charge')},"
+            f" {format_yuan(found.balance_micros)} in all"
         )
     if not found.ok:
         raise SystemExit(1)
@@ -68,7 +69,7 @@ def refund(settings: Settings, log_id: str, note: str) -> None:
         raise click.BadParameter(f"{log_id!r} is no log ID", param_hint="LOG_ID")
     with open_existing(settings) as database:
         micros = store.refund(database, number, note, now_ms=_now_ms())
-    click.echo(f"{log_id} is refunded; the account has ¥{to_yuan(micros)}")
+    click.echo(f"{log_id} is refunded; the account has {format_yuan(micros)}")
 
 
 # A negative amount looks like an option, and is none.
@@ -85,7 +86,7 @@ def adjust(settings: Settings, name: str, amount: Decimal, note: str) -> None:
     """  # noqa: D301  # click looks for a real backspace
     with open_existing(settings) as database:
         micros = store.adjust(database, name, to_micros(amount), note, now_ms=_now_ms())
-    click.echo(f"{name} has ¥{to_yuan(micros)}")
+    click.echo(f"{name} has {format_yuan(micros)}")
 
 
 def _now_ms() -> int:

@@ -14,6 +14,7 @@ from loupette.store import logs as store
 from loupette.store.images import ImageFolder
 from loupette.store.keys import account_id_of
 from loupette.store.logs import LogRecord, format_log_id, parse_log_id
+from loupette.wording import counted
 
 _DAY_MS = 86_400_000
 
@@ -108,7 +109,7 @@ def purge(settings: Settings, days: int, images_only: bool) -> None:
     with open_existing(settings) as database:
         deleted = 0 if images_only else store.delete_older_than(database, before_ms)
         images = ImageFolder(database.path).purge(before_ms)
-    click.echo(f"{deleted} log entries and {images} images deleted")
+    click.echo(f"{counted(deleted, 'log entry')} and {counted(images, 'image')} deleted")
 
 
 def _row(log: LogRecord) -> dict[str, object]:

@@ -2,10 +2,13 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import click
 import msgspec
+
+from loupette.money import format_yuan, to_micros
 
 Row = Mapping[str, object]
 
@@ -54,6 +57,8 @@ def _print_table(rows: Sequence[Row]) -> None:
 def _text(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, Decimal):  # nothing but money is one
+        return format_yuan(to_micros(value))
     if isinstance(value, list | tuple):
         return ", ".join(_text(item) for item in value)
     return visible(str(value))

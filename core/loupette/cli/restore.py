@@ -6,10 +6,11 @@ from pathlib import Path
 import click
 
 from loupette.cli.existing import refuse_shared
-from loupette.money import to_yuan
+from loupette.money import format_yuan
 from loupette.settings import Settings
 from loupette.store import restore as store
 from loupette.store.images import ImageFolder
+from loupette.wording import counted
 
 
 @click.command()
@@ -29,8 +30,9 @@ def restore(settings: Settings, source: Path) -> None:
     done = store.restore(source, settings.database, now=datetime.now(UTC))
     checked = done.checked
     click.echo(
-        f"{settings.database} is {source} now: {checked.accounts} accounts,"
-        f" {checked.entries} ledger entries, ¥{to_yuan(checked.balance_micros)} in all, checked"
+        f"{settings.database} is {source} now: {counted(checked.accounts, 'account')},"
+        f" {counted(checked.entries, 'ledger entry')},"
+        f" {format_yuan(checked.balance_micros)} in all, checked"
     )
     if done.kept:
         click.echo(f"the database before it is kept as {done.kept}")

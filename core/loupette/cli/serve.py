@@ -11,14 +11,14 @@ from loupette.cli.developing import plugins_dir_option
 from loupette.executor import check_executors
 from loupette.manager import load_plugins
 from loupette.messages import set_up_messages
-from loupette.money import MICROS_PER_YUAN
+from loupette.money import MICROS_PER_YUAN, format_yuan
 from loupette.registry import Catalogue, build_catalogue
 from loupette.settings import Settings
 from loupette.store.connection import Store
 from loupette.store.keys import create_key, list_keys
 from loupette.store.opening import open_database
 
-_DEMO_YUAN = 100
+_DEMO_MICROS = 100 * MICROS_PER_YUAN
 
 
 @click.command()
@@ -79,15 +79,14 @@ def _url(host: str, port: int) -> str:
 
 def _make_demo_key(database: Store) -> str:
     now_ms = time.time_ns() // 1_000_000
-    opening_micros = _DEMO_YUAN * MICROS_PER_YUAN
-    return create_key(database, "demo", opening_micros=opening_micros, now_ms=now_ms).secret
+    return create_key(database, "demo", opening_micros=_DEMO_MICROS, now_ms=now_ms).secret
 
 
 def _welcome(database: Store, url: str, catalogue: Catalogue) -> str:
     if list_keys(database.reader):
         return "there are keys already, shown only once; a new one: loupette keys create demo"
     secret = _make_demo_key(database)
-    lines = [f"demo key, with ¥{_DEMO_YUAN}, shown only now: {secret}"]
+    lines = [f"demo key, with {format_yuan(_DEMO_MICROS)}, shown only now: {secret}"]
     for type_id, served in catalogue.types.items():
         lines += [
             f"\n{served.spec.name} {served.spec.name_en}:",

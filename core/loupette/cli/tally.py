@@ -10,7 +10,9 @@ import click
 
 from loupette.cli.sheet import Row
 from loupette.errors import LoupetteError, Unsolvable, by_reason
+from loupette.money import format_yuan, to_micros
 from loupette.toolkit.metrics import Share
+from loupette.wording import counted
 
 _OK = "ok"
 _FAILURES = by_reason(LoupetteError).keys() - by_reason(Unsolvable).keys()
@@ -67,13 +69,13 @@ def _share(rows: list[Row]) -> Share:
 
 def show(found: Tally) -> None:
     """Print it for people."""
-    click.echo(f"{found.files} files, {found.answered} answered")
+    click.echo(f"{counted(found.files, 'file')}, {found.answered} answered")
     for word, reasons in (("refused", found.refused), ("failed", found.failed)):
         if reasons:
             listed = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
             click.echo(f"{sum(reasons.values())} {word}: {listed}")
     if found.median_ms is not None:
-        click.echo(f"median {found.median_ms:.1f} ms, cost ¥{found.cost:f}")
+        click.echo(f"median {found.median_ms:.1f} ms, cost {format_yuan(to_micros(found.cost))}")
     if found.right and found.right_of_answered:
         click.echo(f"right {found.right}; of those answered {found.right_of_answered}")
 

@@ -25,6 +25,7 @@ from loupette.testing.subject import Subject
 from loupette.tiers import Tier
 from loupette.toolkit.weights import CARD, find_bare_models, find_wrong_cards
 from loupette.trial import read_sample
+from loupette.wording import counted
 
 HEAVY = ("ai_edge_litert", "cv2", "keras", "onnxruntime", "scipy", "skimage", "tensorflow", "torch")
 """What listing types must not load; whatever a solver needs is imported by `SolverSpec.load`."""
@@ -255,7 +256,9 @@ def check_batch(subject: Subject) -> str:
     ]
     together = solver.solve_batch(challenges)  # type: ignore[attr-defined]  # as it declares
     if len(together) != len(challenges):
-        raise NotMet(f"solve_batch gives {len(together)} answers for {len(challenges)} images")
+        raise NotMet(
+            f"solve_batch gives {counted(len(together), 'answer')} for {len(challenges)} images"
+        )
     for place, (challenge, answer) in enumerate(zip(challenges, together, strict=True)):
         try:
             alone: Answer | Unsolvable = solver.solve(challenge)

@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from loupette import __version__
+from loupette.money import format_yuan, to_micros
 
 Language: TypeAlias = Literal["zh", "en"]
 
@@ -83,6 +84,8 @@ def show(
             other_language=_switch(request.url, "en" if language == "zh" else "zh"),
             path=request.url.path,
             static=static_url,
+            yuan=format_yuan,
+            to_micros=to_micros,
             version=__version__,
             **context,
         )

@@ -128,7 +128,7 @@ def test_command_shows_both_sides_of_every_sum(
     done = CliRunner().invoke(main, ["db", "copy", str(installed[0])])
     assert done.exit_code == 0, done.output
     assert "ledger entries: 32 = 32" in done.output
-    assert "balances: 0.971 = 0.971" in done.output
+    assert "balances: ¥0.9710 = ¥0.9710" in done.output
     verified = CliRunner().invoke(main, ["ledger", "verify"])
     assert verified.output.startswith("clean: 2 accounts, 32 entries, 30 charges")
 

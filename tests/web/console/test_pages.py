@@ -141,7 +141,7 @@ def test_a_price_changes_at_once_and_for_good(
             assert refused["error"]["reason"] == "unknown_type"
             page = client.get("/console/types").text
             assert "与 registry.toml 不同" in page and key.secret[:11] in page
-            assert "¥0.25" in page and "已停用" in page
+            assert "¥0.2500" in page and "已停用" in page
             assert 'loupette_requests_total{outcome="ok",type="60008"}' in _metrics(client)
     with TestClient(create_app(settings)) as client:
         client.post("/console/login", data={"key": key.secret})
@@ -225,7 +225,7 @@ def test_more_logs_are_a_page_on(shop: Any, client: TestClient) -> None:
 def test_the_ledger_is_shown_and_adds_up(admin: Any, shop: Any, client: TestClient) -> None:
     log_id = solve(client, shop.secret).json()["data"]["log_id"]
     own = shop.http.get("/console/ledger").text
-    assert log_id in own and "−¥0.01" in own and "+¥1.00" in own
+    assert log_id in own and "−¥0.0100" in own and "+¥1.0000" in own
     assert admin.account not in own
     assert "账目相符" in admin.do("/console/ledger").text
     assert log_id in admin.http.get("/console/ledger").text

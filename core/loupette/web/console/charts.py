@@ -4,8 +4,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from loupette.money import format_yuan
 from loupette.store.statistics import Figures, Statistics
-from loupette.web.console.texts import moment, yuan
+from loupette.web.console.texts import moment
 
 WIDTH, HEIGHT = 600.0, 160.0
 _GAP = 0.22
@@ -77,7 +78,7 @@ def draw_all(found: Statistics, time_form: str) -> dict[str, Chart]:
         ),
         "spend": draw(
             [("accent", lambda one: one.spend_micros)],
-            lambda value: yuan(round(value)),
+            lambda value: format_yuan(round(value)),
             as_bars=True,
         ),
         "latency": draw(

@@ -8,13 +8,14 @@ from decimal import Decimal
 from starlette.responses import Response
 
 from loupette.errors import BadField, MissingField
-from loupette.money import to_micros
+from loupette.money import format_yuan, to_micros
 from loupette.store.keys import SCOPES, NewKey
 from loupette.web.console.visits import Visit, number, see
 
 _PAGE = 25
 _DAY_MS = 86_400_000
 _LONGEST_DAYS = 3650
+_MOST_MICROS = 10**15
 
 
 async def show(visit: Visit) -> Response:
@@ -128,8 +129,8 @@ def _amount(visit: Visit, name: str) -> int:
         amount = to_micros(Decimal(visit.text(name) or 0))
     except (ArithmeticError, ValueError) as error:  # 1e999999 is more than Decimal can round
         raise BadField(f"{name} must be an amount in yuan, of at most six decimals") from error
-    if not 0 <= amount <= 10**15:
-        raise BadField(f"{name} must be within ¥0 and ¥1,000,000,000")
+    if not 0 <= amount <= _MOST_MICROS:
+        raise BadField(f"{name} must be from {format_yuan(0)} to {format_yuan(_MOST_MICROS)}")
     return amount
 
 

@@ -1,6 +1,7 @@
 """/console/try: send a picture as any caller would, and look at what is answered."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -14,6 +15,17 @@ from loupette.web.console.visits import Visit, number
 from loupette.web.solve import solve_for
 
 _OPTION = "option."
+
+
+class _Paid(msgspec.Struct):
+    """The money of a reply, exact as it is there."""
+
+    cost: Decimal = Decimal(0)
+    balance: Decimal = Decimal(0)
+
+
+class _Reply(msgspec.Struct):
+    data: _Paid
 
 
 async def show(visit: Visit) -> Response:
@@ -33,12 +45,14 @@ async def solve(visit: Visit) -> Response:
     options = {name: _typed(served, name, value) for name, value in given.items()}
     asked = {name: visit.fields.get(name) for name in ("type", "image", "image2")}
     response = await solve_for(visit.request, visit.key, {**asked, "options": options})
-    reply = msgspec.json.decode(bytes(response.body))
+    body = bytes(response.body)
+    reply = msgspec.json.decode(body)
     return _show(
         visit,
         served.spec.type_id if served else None,
         reply["code"],
         reply=reply,
+        paid=msgspec.json.decode(body, type=_Reply).data,
         picture=picture_url(visit.fields.get("image")),
         given=given,
     )
@@ -50,6 +64,7 @@ def _show(
     status_code: int,
     *,
     reply: Mapping[str, Any] | None = None,
+    paid: "_Paid | None" = None,
     picture: str | None = None,
     given: Mapping[str, object] | None = None,
 ) -> Response:
@@ -63,6 +78,7 @@ def _show(
         served=served,
         options=accepted_options(served.spec) if served else (),
         reply=reply,
+        paid=paid,
         raw=msgspec.json.format(msgspec.json.encode(reply), indent=2).decode() if reply else "",
         picture=picture,
         boxes=find_boxes(detail or error_detail),

@@ -10,14 +10,16 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from loupette.errors import BadField, LoupetteError, OperatorError
+from loupette.money import to_yuan
 from loupette.store.keys import KeyRecord
 from loupette.store.logs import format_log_id
 from loupette.web.auth import permit, refusal
 from loupette.web.body import Fields, read_fields
-from loupette.web.console.texts import moment, yuan
+from loupette.web.console.texts import moment
 from loupette.web.pages import show
 from loupette.web.responses import code_and_msg, describe, disclose, error_headers
 from loupette.web.service import Service, service_of
+from loupette.wording import counted
 
 COOKIE = "console"
 HOME = "/console"
@@ -78,7 +80,8 @@ class Visit:
             key=self.key,
             is_admin=self.is_admin,
             csrf=csrf_of(self.secret),
-            yuan=yuan,
+            to_yuan=to_yuan,
+            counted=counted,
             moment=moment,
             log_name=format_log_id,
             **context,
