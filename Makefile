@@ -9,8 +9,8 @@ PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 
 .PHONY: run test test-samples test-cluster test-postgres test-api test-browser screens lint audit format docs conformance chaos chaos-postgres fuzz soak bench-accuracy cards bench-peers bench-load bench-logs bench-postgres bench-batches assets sheets train-alnum train-arith wheels test-containers test-ray bench-cluster bench-remote bench-capacity test-wheels clean
 
-run: .venv/served  ## serve on 127.0.0.1:8000; the first start prints a demo key
-	$(BIN)/loupette serve --demo
+run: .venv/served  ## [PORT=8000]: serve on 127.0.0.1; the first start prints a demo key
+	$(BIN)/loupette serve --demo $(if $(PORT),--port $(PORT))
 
 test: .venv/developed  ## all tests that need Python alone
 	$(BIN)/python -m pytest -m "not foreign and not cluster and not containers"
