@@ -22,6 +22,14 @@ def test_create_prints_the_key_alone_on_stdout(loupette: Run) -> None:
     assert len(result.stdout.split()) == 1
 
 
+def test_create_says_which_database_it_made_and_only_then(loupette: Run, tmp_path: Path) -> None:
+    made = f"made the database {tmp_path / 'loupette.db'}\n"
+    assert loupette("keys", "create", "shop").stderr.startswith(made)
+    assert "made the database" not in loupette("keys", "create", "shop").stderr
+    elsewhere = loupette("--database", "typo.db", "keys", "create", "shop")
+    assert f"made the database {tmp_path / 'typo.db'}\n" in elsewhere.stderr
+
+
 def test_create_as_json_gives_balance_and_rate(as_json: Json) -> None:
     made = as_json("keys", "create", "shop", "--balance", "100", "--rate", "1000")
     assert (made["account"], made["balance"], made["rate"]) == ("shop", 100, 1000)
@@ -132,7 +140,7 @@ def test_rate_of_a_key_is_changed_with_its_burst(loupette: Run, as_json: Json) -
 def test_label_cannot_forge_columns_or_rows(loupette: Run, as_json: Json) -> None:
     as_json("keys", "create", "shop", "--label", "a\tb\nc\x1b[2J")
     lines = loupette("keys", "list").stdout.splitlines()
-    assert [line.split("\t")[1] for line in lines] == ["a\\tb\\nc\\x1b[2J"]
+    assert [line.split("\t")[1] for line in lines] == ["label", "a\\tb\\nc\\x1b[2J"]
 
 
 def test_label_is_no_markup_on_a_terminal(
@@ -155,7 +163,8 @@ def test_json_money_is_exact(loupette: Run, as_json: Json) -> None:
 
 def test_list_prints_tabs_in_a_pipe_and_no_secret(loupette: Run, as_json: Json) -> None:
     secret = as_json("keys", "create", "shop", "--label", "crawler")["key"]
-    line = loupette("keys", "list").stdout
+    head, line = loupette("keys", "list").stdout.splitlines()
+    assert head.split("\t")[:4] == ["account", "label", "prefix", "balance"]
     assert line.split("\t")[:2] == ["shop", "crawler"]
     assert secret not in line
 

@@ -62,6 +62,33 @@ def test_logs_shows_newest_first(charged: Path, as_json: Json) -> None:
     assert (found[1]["log_id"], found[1]["cost"]) == ("LOG19700101000001", 0.001)
 
 
+@pytest.mark.parametrize(
+    ("command", "head"),
+    [
+        (("logs",), "log_id\ttime\ttype\toutcome"),
+        (("logs", "show", "LOG19700101000001"), "field\tvalue"),
+        (("keys", "list"), "account\tlabel\tprefix\tbalance"),
+        (("types",), "type\tname\tname_en\tprice"),
+        (("plugins",), "plugin\tversion\tmodule\ttypes"),
+    ],
+)
+def test_columns_have_their_names_in_a_pipe_too(
+    charged: Path, loupette: Run, command: tuple[str, ...], head: str
+) -> None:
+    first, second, *_ = loupette(*command).stdout.splitlines()
+    assert first.startswith(head)
+    assert len(second.split("\t")) == len(first.split("\t"))
+
+
+def test_money_in_a_list_is_in_the_form_for_people(charged: Path, loupette: Run) -> None:
+    assert "\t¥0.0010\t" in loupette("logs", "--outcome", "ok").stdout
+
+
+def test_an_empty_list_says_so_and_leaves_the_pipe_empty(charged: Path, loupette: Run) -> None:
+    result = loupette("logs", "--outcome", "no_gap")
+    assert (result.stdout, result.stderr) == ("", "nothing to show\n")
+
+
 def test_logs_filters_by_account_and_outcome(charged: Path, as_json: Json) -> None:
     as_json("keys", "create", "other")
     assert as_json("logs", "--account", "other") == []

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from serving import find_port
+from serving import ROOT, find_port
 
 pytestmark = pytest.mark.slow
 
@@ -87,13 +87,44 @@ def test_demo_key_and_curl_lines_work_as_printed(start: Start, port: int) -> Non
     stop(process)
 
 
+def test_make_run_serves_on_the_port_it_is_given_and_shows_it(tmp_path: Path, port: int) -> None:
+    """Without the installation that comes before it: what is installed here is served."""
+    process = subprocess.Popen(
+        ["make", "-o", ".venv/served", "run", f"PORT={port}", f"BIN={LOUPETTE.parent}"],
+        cwd=ROOT,
+        env=os.environ
+        | {"LOUPETTE_DATABASE": str(tmp_path / "demo.db"), "LOUPETTE_WORKERS": "1"}
+        | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout
+        printed = ""
+        while f"on http://127.0.0.1:{port}, database" not in printed:
+            line = process.stdout.readline()
+            assert line, printed
+            printed += line
+        shown = re.findall(r"http://\S+?(?=/)", "".join(re.findall("curl .*", printed)))
+        assert set(shown) == {f"http://127.0.0.1:{port}"}
+        wait_until_ready(port, process)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.communicate(timeout=30)
+
+
 def test_demo_key_is_shown_on_the_first_start_only(start: Start, port: int) -> None:
     process = start("--demo")
     wait_until_ready(port, process)
-    assert "ak_" in stop(process)
+    output = stop(process)
+    assert "ak_" in output
+    assert "loupette.db, which is new\n" in output
     again = start("--demo")
     wait_until_ready(port, again)
-    assert "ak_" not in stop(again)
+    output = stop(again)
+    assert "ak_" not in output
+    assert "loupette.db\n" in output
 
 
 def test_busy_port_is_one_line_and_does_not_burn_the_demo_key(start: Start, port: int) -> None:

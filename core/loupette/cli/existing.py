@@ -1,4 +1,4 @@
-"""Open a database that must be there already."""
+"""Whether the database is there: most commands demand it, and two make it and say so."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +7,11 @@ from loupette.errors import StoreError
 from loupette.settings import Settings
 from loupette.store.connection import Connection, Store
 from loupette.store.opening import open_database, read_database
+
+
+def is_missing(settings: Settings) -> bool:
+    """Whether there is no file yet; in PostgreSQL a database is made by its own operator."""
+    return settings.database_url is None and not settings.database.exists()
 
 
 def open_existing(settings: Settings) -> Store:
@@ -42,7 +47,7 @@ def refuse_shared(settings: Settings, instead: str) -> None:
 
 
 def _demand(settings: Settings) -> None:
-    if settings.database_url is None and not settings.database.exists():
+    if is_missing(settings):
         raise StoreError(
             f"there is no database {settings.database}; name it with --database or"
             " LOUPETTE_DATABASE, or make one with `loupette keys create`"

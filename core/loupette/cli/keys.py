@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import click
 
-from loupette.cli.existing import open_existing, read_existing
+from loupette.cli.existing import is_missing, open_existing, read_existing
 from loupette.cli.moments import NEVER, Duration, Moment, show_moment
 from loupette.cli.output import json_option, print_json, print_rows
 from loupette.cli.yuan import Yuan
@@ -73,7 +73,8 @@ def create(
 ) -> None:
     """Make a key for the account NAME, and the account if there is none.
 
-    The key is shown this once; only its hash is kept.
+    The key is shown this once; only its hash is kept. Where there is no database, one is made, and
+    it says where.
 
     \b
     loupette keys create shop --balance 100
@@ -82,7 +83,10 @@ def create(
     """  # noqa: D301  # click looks for a real backspace
     if balance < 0:
         raise click.BadParameter("must not be negative", param_hint="--balance")
+    is_new = is_missing(settings)
     with open_database(settings.database, settings.database_url) as database:
+        if is_new:
+            click.echo(f"made the database {database.name}", err=True)
         made = store.create_key(
             database,
             name,

@@ -91,7 +91,9 @@ def show(settings: Settings, log_id: str, as_json: bool) -> None:
     if as_json:
         print_json(facts)
     else:
-        print_rows([{"": name, "value": value} for name, value in facts.items()], as_json=False)
+        print_rows(
+            [{"field": name, "value": value} for name, value in facts.items()], as_json=False
+        )
 
 
 @logs.command()

@@ -1,4 +1,7 @@
-"""Rows for people and programs: a table on a terminal, tabs in a pipe, JSON on request."""
+"""Rows for people and programs: a table on a terminal, tabs in a pipe, JSON on request.
+
+Columns have their names either way; what must not meet them asks for JSON.
+"""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -23,16 +26,22 @@ def print_rows(rows: Sequence[Row], *, as_json: bool) -> None:
     """Print rows that share their keys."""
     if as_json:
         print_json(list(rows))
+    elif not rows:
+        click.echo("nothing to show", err=True)
     elif sys.stdout.isatty():
         _print_table(rows)
     else:
-        for row in rows:
-            click.echo("\t".join(_text(value) for value in row.values()))
+        _print_lines(rows)
 
 
 def print_json(value: object) -> None:
     """Print one JSON document; money stays an exact number."""
     click.echo(msgspec.json.format(_encoder.encode(value), indent=2).decode())
+
+
+def _print_lines(rows: Sequence[Row]) -> None:
+    for line in (list(rows[0]), *(row.values() for row in rows)):
+        click.echo("\t".join(_text(value) for value in line))
 
 
 _WHOLE = ("log_id", "prefix")
@@ -43,9 +52,6 @@ def _print_table(rows: Sequence[Row]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    if not rows:
-        click.echo("nothing to show")
-        return
     table = Table(header_style="bold")
     for name in rows[0]:  # an ID that is cut cannot be used
         table.add_column(name, no_wrap=name in _WHOLE, overflow="fold")

@@ -8,6 +8,7 @@ from dataclasses import replace
 import click
 
 from loupette.cli.developing import plugins_dir_option
+from loupette.cli.existing import is_missing
 from loupette.executor import check_executors
 from loupette.manager import load_plugins
 from loupette.messages import set_up_messages
@@ -45,11 +46,13 @@ def serve(settings: Settings, host: str, port: int, workers: int | None, demo: b
     check_executors(catalogue)
     # A port that is taken must be known before the demo key is shown, which happens only once.
     listener = _listen(host, port)
+    is_new = is_missing(settings)
     with open_database(settings.database, settings.database_url, exclusive=True) as database:
         if demo:
             click.echo(_welcome(database, _url(host, port), catalogue))
     types = ", ".join(map(str, catalogue.types)) or "no type"
-    click.echo(f"serving {types} on {_url(host, port)}, database {database.name}")
+    newly = ", which is new" if is_new else ""
+    click.echo(f"serving {types} on {_url(host, port)}, database {database.name}{newly}")
     if settings.plugins_dir is None:
         run_server(settings, [listener])
     else:
