@@ -18,10 +18,12 @@ from loupette.errors import LoupetteError, Overloaded, RateLimited, Unsolvable
 from loupette.plugin import Answer
 from loupette.web.responses import (
     CODES,
+    ENGLISH,
     code_and_msg,
     describe,
     disclose,
     error_headers,
+    in_english,
     render,
     render_outcome,
 )
@@ -65,6 +67,15 @@ def test_every_error_has_a_documented_code_and_msg(kind: type[LoupetteError]) ->
     code, msg = code_and_msg(make(kind))
     assert code in DOCUMENTED
     assert msg in DOCUMENTED_MSG[code]
+
+
+def test_every_msg_of_an_error_is_there_in_english() -> None:
+    assert {msg for _, msg in CODES.values()} == ENGLISH.keys()
+
+
+def test_the_english_of_a_message_is_what_follows_its_title() -> None:
+    described = describe(errors.BadField("rate: must be a number"))["message"]
+    assert in_english(str(described)) == "rate: must be a number"
 
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)

@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from loupette import __version__
 from loupette.money import format_yuan, to_micros
+from loupette.web.responses import ENGLISH, in_english
 
 Language: TypeAlias = Literal["zh", "en"]
 
@@ -84,6 +85,8 @@ def show(
             other_language=_switch(request.url, "en" if language == "zh" else "zh"),
             path=request.url.path,
             static=static_url,
+            english=ENGLISH,
+            in_english=in_english,
             yuan=format_yuan,
             to_micros=to_micros,
             version=__version__,

@@ -51,6 +51,19 @@ CODES: Mapping[type[LoupetteError], tuple[int, str]] = {
 }
 """Error class -> (documented code, documented msg); a class not listed takes its parent's line."""
 
+ENGLISH: Mapping[str, str] = {
+    "参数错误": "Bad request",
+    "识别失败": "Not read",
+    "认证失败": "Not authenticated",
+    "余额不足": "Balance too low",
+    "未找到": "Not found",
+    "请求方法不允许": "Method not allowed",
+    "请求过于频繁": "Too many requests",
+    "客户端已断开": "Client gone",
+    "服务器错误": "Server error",
+}
+"""Each msg as pages in English have it; programs get the documented Chinese."""
+
 REASONS: Mapping[str, type[LoupetteError]] = {
     reason: kind
     for reason, kind in by_reason(LoupetteError).items()
@@ -111,6 +124,11 @@ def describe(error: LoupetteError) -> dict[str, object]:
         "message": f"{error.zh}: {error.message}",
     }
     return described | {"detail": error.detail} if error.detail else described
+
+
+def in_english(message: str) -> str:
+    """A message of `describe` without its Chinese title, for pages in English."""
+    return message.partition(": ")[2]
 
 
 def render_outcome(outcome: Outcome) -> bytes:

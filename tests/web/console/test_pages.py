@@ -379,3 +379,33 @@ def test_an_image_that_is_not_kept_is_not_replayed(
     log_id = solve(client, shop.secret).json()["data"]["log_id"]
     assert "图片没有保存" in admin.http.get(f"/console/logs/{log_id}").text
     assert admin.do(f"/console/logs/{log_id}").status_code == 404
+
+
+FAILURES: dict[str, Callable[[Any, Any], Any]] = {
+    "an action": lambda admin, nobody: admin.do("/console/keys", action="create"),
+    "an action, the operator's own matter": lambda admin, nobody: admin.do(
+        "/console/keys", action="top_up", account="no-such-account", amount="1", form="x"
+    ),
+    "a page": lambda admin, nobody: admin.http.get("/console/logs/LOG20241101000001"),
+    "a try": lambda admin, nobody: admin.do("/console/try", type=str(fakes.ECHO)),
+    "a sign-in": lambda admin, nobody: nobody.http.post("/console/login", data={"key": "ak_x"}),
+    "a path that does not exist": lambda admin, nobody: nobody.http.get("/nothing"),
+}
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("failure", FAILURES)
+def test_what_went_wrong_is_said_in_the_language_of_the_page(
+    admin: Any, stranger: Any, failure: str, language: str
+) -> None:
+    for visitor in (admin, stranger):
+        visitor.http.headers.update({"Accept": "text/html", "Accept-Language": language})
+    reply = FAILURES[failure](admin, stranger)
+    assert reply.status_code >= 400
+    said = re.findall(
+        r"<title>(.*?)</title>|<h1>(.*?)</h1>|(?:alert|lead)\">(.*?)</p>", reply.text, re.DOTALL
+    )
+    assert len(said) == 3
+    chinese = [bool(re.search("[\u4e00-\u9fff]", "".join(one))) for one in said]
+    assert chinese == [language == "zh"] * 3
+    assert "".join(said[2])
