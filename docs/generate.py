@@ -447,20 +447,52 @@ def _peers(comparison: str = "text") -> dict[str, Any]:
     return figures
 
 
+_OPTION = ("kind", "range", "default", "含义", "meaning")
+
+
 def options_table() -> str:
     """The options that the engine itself knows: those of texts, and the one of every type."""
+    options = (*TEXT_OPTIONS, MIN_CONFIDENCE)
+    return table(("option", *_OPTION), ((_code(one.name), *_option(one)) for one in options))
+
+
+def served_options_table() -> str:
+    """Every option of the types that are served, and which of them take it."""
+    taken: dict[Option, list[int]] = {option: [] for option in TEXT_OPTIONS}
+    for type_id, served in served_types().items():
+        for option in (*served.spec.options, MIN_CONFIDENCE):
+            taken.setdefault(option, []).append(type_id)
     return table(
-        ("option", "kind", "range", "default", "含义", "meaning"),
+        ("option", "types", *_OPTION),
         (
-            (
-                _code(option.name),
-                option.kind,
-                _range(option),
-                "" if option.default is None else _code(option.default),
-                option.zh,
-                option.en,
-            )
-            for option in (*TEXT_OPTIONS, MIN_CONFIDENCE)
+            (_code(option.name), ", ".join(map(_code, types)), *_option(option))
+            for option, types in taken.items()
+        ),
+    )
+
+
+def _option(option: Option) -> tuple[str, ...]:
+    default = "" if option.default is None else _code(option.default)
+    return option.kind, _range(option), default, option.zh, option.en
+
+
+def detail_fields(plugin: str) -> dict[str, str]:
+    """What a plugin says beside its result: field and meaning, as its README has them."""
+    text = (ROOT / "plugins" / plugin / "README.md").read_text(encoding="utf-8")
+    rows = text.split("| field | meaning |\n|---|---|\n", 1)[1].partition("\n\n")[0]
+    cells = (re.split(r" *(?<!\\)\| *", row.strip("| ")) for row in rows.splitlines())
+    return {field.strip("`"): meaning for field, meaning in cells}
+
+
+def detail_table() -> str:
+    """The same of every type that is served."""
+    page = "../../docs/http-api.md"
+    return table(
+        ("type", "field", "meaning"),
+        (
+            (_code(type_id), _code(field), meaning.replace(page, ""))
+            for type_id, served in served_types().items()
+            for field, meaning in detail_fields(served.plugin.removeprefix("loupette-")).items()
         ),
     )
 

@@ -13,9 +13,13 @@ from urllib.parse import unquote
 import pytest
 
 from loupette import client, plugin
+from loupette.frames import Read, Task
+from loupette.manager import load_plugins
 from loupette.plugin.types import DOCUMENTED_TYPES
 from loupette.registry import _REPORTS, _TYPE
 from loupette.settings import Settings, variable_of
+from loupette.solving import Solvers
+from loupette.store.keys import SCOPES
 from loupette.web.docs import anchor
 from loupette.web.responses import REASONS
 
@@ -58,6 +62,26 @@ def test_hook_is_documented_under_its_signature(name: str) -> None:
 @pytest.mark.parametrize("name", plugin.__all__)
 def test_public_name_of_the_plugin_api_is_documented(name: str) -> None:
     assert re.search(rf"\b{name}\b", read("docs/plugin-api.md"))
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("page", ["docs/http-api.md", "docs/operating.md"])
+def test_scope_is_documented(page: str, scope: str) -> None:
+    assert f"`{scope}`" in read(page)
+
+
+OWN = {10200: "slider", 50100: "arith", 50200: "alnum"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("type_id", "plugin_name"), OWN.items())
+def test_fields_of_an_answer_are_documented_and_no_others(type_id: int, plugin_name: str) -> None:
+    (served,) = [one for one in load_plugins().loaded if one.name == f"loupette-{plugin_name}"]
+    reply = Solvers([served]).answer(Task(type_id, served.specs[0].sample()))
+    assert isinstance(reply, Read)
+    assert reply.detail.keys() == generate.detail_fields(plugin_name).keys()
+    for field in reply.detail:
+        assert f"| `{type_id}` | `{field}` |" in read("docs/http-api.md")
 
 
 @pytest.mark.parametrize("name", client.__all__)
