@@ -1,6 +1,7 @@
 """What the documents show to be typed in, and where each of it is run."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,15 +10,18 @@ import click
 from loupette.cli.main import main
 
 ROOT = Path(__file__).parents[1]
-PAGES = tuple(
-    str(path.relative_to(ROOT))
-    for path in (
-        ROOT / "README.md",
-        ROOT / "CONTRIBUTING.md",
-        *sorted(ROOT.glob("docs/*.md")),
-        *sorted(ROOT.glob("plugins/*/README.md")),
-    )
-)
+_NOT_OURS = {"build", "data", "dist", "node_modules"}
+
+
+def _pages() -> Iterator[str]:
+    """Every Markdown file of the repository."""
+    yield from sorted(path.name for path in ROOT.glob("*.md"))
+    folders = [path for path in ROOT.iterdir() if path.is_dir() and path.name not in _NOT_OURS]
+    for folder in sorted(path for path in folders if not path.name.startswith(".")):
+        yield from sorted(str(path.relative_to(ROOT)) for path in folder.rglob("*.md"))
+
+
+PAGES = tuple(_pages())
 
 ELSEWHERE = (
     ("", "curl ", "tests/test_documented_samples.py::test_curl_of_the_documents_works_as_written"),
@@ -31,27 +35,45 @@ ELSEWHERE = (
         "",
         "tests/test_documented_samples.py::test_documented_folders_are_read_here_and_by_the_server",
     ),
+    (
+        "docs/postgresql.md",
+        "",
+        "tests/store/postgres/test_documented.py::test_commands_of_the_page_run_in_their_order",
+    ),
+    (
+        "docs/scaling.md",
+        "loupette cluster up",
+        "tests/cluster/test_documented.py::test_a_cluster_is_tried_as_the_page_says",
+    ),
+    (
+        "docs/scaling.md",
+        "ray start",
+        "tests/cluster/test_documented.py::test_ray_takes_what_the_page_has_it_told",
+    ),
 )
 """Page (any if empty), what the block contains, and the test that runs all such blocks."""
 
 _SERVES = "serves until it is stopped; tests/cli/test_serve.py starts and stops servers"
-_ASKS = "asks a package index; `make test-wheels` builds and installs the same packages"
 NOT_RUN = {
-    "make run": _SERVES,
-    "make test": "is what runs this",
+    "make *": "takes minutes, or serves; make itself is asked whether it would",
+    "pip install *": "asks a package index; `make test-wheels` installs the same packages",
+    "venv/bin/pip install *": "as pip does",
     "python3 -m venv venv": "is of no use without the next line",
-    "venv/bin/pip install . ./plugins/slider ./plugins/arith ./plugins/alnum": _ASKS,
-    "pip install 'loupette[client]'": _ASKS,
-    "pip install loupette-alnum": _ASKS,
+    "python plugins/*": "takes hours, on data that is not here; the script reads the arguments",
+    "sh plugins/*": "fetches photos for minutes; it is read by a shell",
+    "POSTGRES_PASSWORD=... docker *": (
+        "needs a container engine; `make test-containers` runs each command of the files"
+    ),
+    "kill -HUP PID": "tests/cli/test_renewing.py sends it to a server",
     "venv/bin/loupette serve --host 127.0.0.1 --port 8000": _SERVES,
     "loupette serve": _SERVES,
     "loupette serve --demo": _SERVES,
     "loupette serve --host 0.0.0.0 --port 8000 --workers 4": _SERVES,
     "loupette serve --plugins-dir plugins": _SERVES,
     "loupette db copy loupette.db postgresql://loupette:secret@db/loupette": (
-        "needs PostgreSQL; tests/store/postgres/test_copying.py copies"
+        "needs PostgreSQL; docs/postgresql.md has the same, and it is run"
     ),
-    "loupette cluster up": "needs Ray; tests/cluster/arena.py starts and ends one",
+    "loupette cluster up": "needs Ray; docs/scaling.md has the same, and it is run",
     "loupette plugin check loupette-dots": (
         "checks a package that tests/test_example_plugin.py makes, installs and checks so"
     ),
@@ -59,7 +81,17 @@ NOT_RUN = {
         "needs a server; docs/python-client.md has the same, and it is run"
     ),
 }
-"""Commands that are not run as they stand, and why; that they could be is checked."""
+"""Commands that are not run as they stand, and why; `possible` looks whether they could be.
+
+One that ends with ``*`` stands for all that begin so.
+"""
+
+
+def exception_of(line: str) -> str | None:
+    """The entry of `NOT_RUN` that a line falls under."""
+    if line in NOT_RUN:
+        return line
+    return next((key for key in NOT_RUN if key[-1] == "*" and line.startswith(key[:-1])), None)
 
 
 @dataclass(frozen=True)
@@ -75,11 +107,16 @@ class Shown:
         return [line for line in (part.split("  #")[0].strip() for part in self.code.splitlines())]
 
     @property
+    def not_run(self) -> list[str]:
+        """What of it only could be run."""
+        return [] if elsewhere(self) else [line for line in self.lines if exception_of(line)]
+
+    @property
     def here(self) -> str:
         """What of it is to be run as it stands; empty where nothing is."""
         if elsewhere(self):
             return ""
-        return "\n".join(line for line in self.lines if line not in NOT_RUN)
+        return "\n".join(line for line in self.lines if not exception_of(line)).strip()
 
 
 def elsewhere(shown: Shown) -> str | None:
@@ -90,11 +127,18 @@ def elsewhere(shown: Shown) -> str | None:
     return None
 
 
-def blocks(page: str, language: str) -> list[str]:
-    """The fenced code of one language on a page."""
-    text = (ROOT / page).read_text(encoding="utf-8")
-    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
-    return [code for _, code in found]
+_FENCED = re.compile(r"^( *)```([^\n`]*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+_INDENTED = re.compile(r"(?<=\n\n)(?: {4,}\S.*\n)+")
+_SHELL = ("bash", "console", "sh", "shell")
+
+
+def read(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def blocks(page: str, *languages: str) -> list[str]:
+    """The fenced code of some languages on a page."""
+    return [code for _, language, code in _FENCED.findall(read(page)) if language in languages]
 
 
 def of_pages() -> list[Shown]:
@@ -102,7 +146,7 @@ def of_pages() -> list[Shown]:
     return [
         Shown(f"{page}-{number}", code)
         for page in PAGES
-        for number, code in enumerate(blocks(page, "(?:bash|console|sh|shell)"))
+        for number, code in enumerate(blocks(page, *_SHELL))
     ]
 
 
@@ -121,15 +165,36 @@ def of_help(command: click.Command = main, path: str = "loupette") -> list[Shown
 
 
 def mentioned() -> list[tuple[str, str]]:
-    """Commands within a line of text, or in a table of them, with their page."""
-    found = []
-    for page in PAGES:
-        text = (ROOT / page).read_text(encoding="utf-8")
-        tables = "\n".join(blocks(page, "text"))
-        prose = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
-        inline = re.findall(r"`((?:loupette|make)(?: [^`]*)?)`", prose)
-        listed = [
-            re.split(r" {2,}", line)[0] for line in tables.splitlines() if line.startswith("make ")
-        ]
-        found += [(page, command) for command in (*inline, *listed)]
+    """Commands within a line of text, with their page."""
+    command = r"(?:[A-Z_]+=\S+ )*(?:(?:loupette|make)(?: [^`]*)?|(?:pip|python|sh|uvicorn) [^`]+)"
+    found = [
+        (page, " ".join(told.split()))
+        for page in PAGES
+        for told in re.findall(f"`({command})`", _FENCED.sub("", read(page)))
+    ]
     return sorted(set(found))
+
+
+_COMMAND = re.compile(
+    r"(?:\$ )?(?:\w+=\S* )*(?:[\w./-]*/)?(?:loupette|make|pip3?|python3?|uvicorn|pytest|sh|bash"
+    r"|curl|wget|docker|podman|kubectl|ray|kill|createuser|createdb|psql|pg_dump|pg_restore|export|cd"
+    r"|git|apt|apt-get|sudo|systemctl|npm|node|php)(?: |$)"
+)
+
+
+def hidden(text: str) -> list[str]:
+    """Lines that look like commands, in blocks that no test takes for some.
+
+    The help of commands is left out: the examples in it are looked at for themselves.
+    """
+    others = [
+        code
+        for _, language, code in _FENCED.findall(text)
+        if language in ("", "text") and not code.lstrip().startswith("Usage: loupette")
+    ]
+    plain = [*others, *_INDENTED.findall(_FENCED.sub("", text))]
+    return [line.strip() for code in plain for line in code.splitlines() if _looks(line)]
+
+
+def _looks(line: str) -> bool:
+    return _COMMAND.match(line.strip()) is not None

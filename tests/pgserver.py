@@ -24,23 +24,25 @@ class Server:
         folder: for its data and its messages.
         is_durable: it keeps its promises to the disk; without that, tests of what has nothing to do
             with it take a tenth of the time.
+        superuser: who owns all.
     """
 
-    def __init__(self, folder: Path, *, is_durable: bool) -> None:
+    def __init__(self, folder: Path, *, is_durable: bool, superuser: str = "loupette") -> None:
+        self._superuser = superuser
         self._data = folder / "data"
         self._log = folder / "log"
-        self._bin = _find_programs()
+        self.programs = _find_programs()
         self.port = _free_port()
         self._fsync = "on" if is_durable else "off"
         # PostgreSQL refuses to run as root.
         self._as_user: dict[str, str] = {"user": _USER, "group": _USER} if _is_root() else {}
         if _is_root():
             shutil.chown(folder, _USER, _USER)
-        self._run("initdb", "-D", self._data, "-U", "loupette", "-A", "trust", "-E", "UTF8")
+        self._run("initdb", "-D", self._data, "-U", superuser, "-A", "trust", "-E", "UTF8")
         self._process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str = "postgres") -> str:
-        return f"postgresql://loupette@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{self._superuser}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
         """Start it and wait until it answers, also where a killed one's children still end."""
@@ -89,7 +91,7 @@ class Server:
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._bin / "postgres", "-D", self._data, *options],
+                [self.programs / "postgres", "-D", self._data, *options],
                 stdout=log,
                 stderr=log,
                 cwd="/",
@@ -104,17 +106,17 @@ class Server:
         return True
 
     def _run(self, program: str, *arguments: object) -> None:
-        command = [str(self._bin / program), *map(str, arguments)]
+        command = [str(self.programs / program), *map(str, arguments)]
         subprocess.run(
             command, check=True, stdout=subprocess.DEVNULL, timeout=120, cwd="/", **self._as_user
         )  # type: ignore[call-overload]  # as above
 
 
 @contextmanager
-def running(*, is_durable: bool = True) -> Iterator[Server]:
+def running(*, is_durable: bool = True, superuser: str = "loupette") -> Iterator[Server]:
     """A fresh server, which is stopped and gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="loupette-pg-") as folder:
-        server = Server(Path(folder), is_durable=is_durable)
+        server = Server(Path(folder), is_durable=is_durable, superuser=superuser)
         try:
             server.start()
             yield server

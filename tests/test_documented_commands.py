@@ -1,20 +1,32 @@
 """Every command that the documents and the help show is run, or known not to be, and possible."""
 
+import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 
-import click
 import pytest
 
-from documented import ELSEWHERE, NOT_RUN, ROOT, elsewhere, mentioned, of_help, of_pages
-from loupette.cli.main import main
+import possible
+from documented import (
+    ELSEWHERE,
+    NOT_RUN,
+    PAGES,
+    ROOT,
+    elsewhere,
+    exception_of,
+    hidden,
+    mentioned,
+    of_help,
+    of_pages,
+    read,
+)
 from loupette.store.backup import backup
 from loupette.store.database import Database
 from loupette.store.keys import KeyRecord, create_key
@@ -23,7 +35,6 @@ from loupette.store.logs import LogEntry, parse_log_id
 
 LOG_ID = "LOG20241101000001"
 PREFIX = "ak_1a2B3c4D"
-MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 ALL = [*of_pages(), *of_help()]
 RUN = [
     pytest.param(code, id=f"{place}: {code[:40]}")
@@ -146,59 +157,108 @@ def test_every_block_is_run_somewhere() -> None:
     for test in by_test:
         file, _, name = test.partition("::")
         assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
-    lines = {line for shown in ALL for line in shown.lines}
-    assert NOT_RUN.keys() - lines == set()
+    let_off = {exception_of(line) for shown in ALL for line in shown.not_run}
+    assert let_off == NOT_RUN.keys()
     assert len(RUN) > 30
 
 
-@pytest.mark.parametrize("command", [line for line in NOT_RUN if "loupette " in line])
-def test_command_that_is_not_run_could_be(command: str) -> None:
-    check_command(shlex.split(command))
+@pytest.mark.parametrize("line", sorted({line for shown in ALL for line in shown.not_run}))
+def test_command_that_is_not_run_could_be(line: str) -> None:
+    possible.check(line)
 
 
 @pytest.mark.parametrize(("page", "command"), mentioned())
-def test_mentioned_command_exists(page: str, command: str) -> None:
-    if command.startswith("make"):
-        check_target(command.split())
-    else:
-        check_command(command.split())
+def test_mentioned_command_could_be_run(page: str, command: str) -> None:
+    possible.check(command)
 
 
-@pytest.mark.parametrize("command", [line for line in NOT_RUN if line.startswith("make ")])
-def test_target_that_is_not_run_exists(command: str) -> None:
-    check_target(command.split())
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "make nothing-of-this-name",
+        "make run PROT=9000",
+        "loupette key list",
+        "loupette serve --prot 9000",
+        "LOUPETTE_WORKER=1 loupette serve",
+        "pip install 'loupette[everything]'",
+        "pip install loupette-nothing",
+        "python plugins/alnum/training/nothing.py",
+        "python -m nothing_of_this_name",
+        "sh plugins/slider/training/nothing.sh",
+        "docker compose -f deploy/nothing.yaml up",
+        "kill -UHP PID",
+        "uvicorn server:application",
+        "nobody-knows-this --at all",
+    ],
+)
+def test_command_that_is_spelt_wrong_could_not_be_run(wrong: str) -> None:
+    with pytest.raises((AssertionError, KeyError, subprocess.CalledProcessError)):
+        possible.check(wrong)
 
 
-@pytest.mark.parametrize("command", [line for line in NOT_RUN if "pip install" in line])
-def test_what_is_installed_is_of_this_repository(command: str) -> None:
-    wanted = shlex.split(command.partition("pip install ")[2])
-    named = {}
-    for path in (ROOT / "pyproject.toml", *ROOT.glob("plugins/*/pyproject.toml")):
-        project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
-        named[project["name"]] = project
-    for package in wanted:
-        name, _, extra = package.rstrip("]").partition("[")
-        known = name in named or (ROOT / name / "pyproject.toml").is_file()
-        assert known and (not extra or extra in named[name]["optional-dependencies"])
+def arguments_of_scripts() -> list[list[str]]:
+    """Each call of a script of the plugins: script and words, as `arguments.find_fault` takes them.
+
+    A page that names a script of its own folder within a line shows some of its options only.
+    """
+    lines = {line for shown in ALL for line in shown.not_run} | {told for _, told in mentioned()}
+    whole = [shlex.split(line) for line in lines if "python plugins/" in line]
+    found = [[word for word in words if word != "&"] for words in whole]
+    calls = [words[words.index("python") + 1 :] for words in found]
+    for page in PAGES:
+        folder = Path(page).parent
+        for told in re.findall(r"`(\w+\.py [^`]+)`", read(page)):
+            script, *words = told.split()
+            if (ROOT / folder / script).is_file():
+                commands = list(takewhile(lambda word: word[0] not in "-.", words))
+                options = [word for word in words if word.startswith("-")]
+                calls.append([str(folder / script), *commands, "--help", *options])
+    return sorted(calls)
 
 
-def check_command(words: list[str]) -> None:
-    """Its sub-commands exist, and have its options."""
-    command: click.Command = main
-    for number, word in enumerate(words[1:], start=1):
-        options = {name for option in command.params for name in option.opts}
-        if word.startswith("-") and not re.fullmatch(r"-[0-9.]+", word):
-            assert word.partition("=")[0] in {*options, "--help", "--version"}, words
-        elif isinstance(command, click.Group) and not words[number - 1].startswith("-"):
-            assert word in command.commands, words
-            command = command.commands[word]
+@pytest.mark.slow
+def test_scripts_take_their_documented_arguments() -> None:
+    pytest.importorskip("tensorflow", reason="training needs the train extra")
+    calls = arguments_of_scripts()
+    assert len(calls) > 30
+    wrong = [
+        ["plugins/slider/training/evaluate.py", "DATA", "--nothing"],
+        ["plugins/slider/training/refine.py", "train", "--help", "--nothing"],
+        ["plugins/alnum/training/samples.py", "DATA"],
+    ]
+    done = subprocess.run(
+        [sys.executable, ROOT / "tests" / "arguments.py"],
+        cwd=ROOT,
+        input=json.dumps(calls + wrong),
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    faults = json.loads(done.stdout.splitlines()[-1])
+    assert faults.keys() == {" ".join(words) for words in wrong}, faults
 
 
-def check_target(words: list[str]) -> None:
-    """It exists, and knows the variables."""
-    for word in words[1:]:
-        name, is_variable, _ = word.partition("=")
-        if is_variable:
-            assert f"$({name})" in MAKEFILE, word
-        else:
-            assert re.search(rf"^(?:[\w-]+ )*{re.escape(name)}(?: [\w-]+)*:", MAKEFILE, re.M), word
+@pytest.mark.parametrize("page", PAGES)
+def test_no_command_hides_in_a_block_that_is_not_run(page: str) -> None:
+    assert hidden(read(page)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```text\nloupette keys list\n```\n",
+        "```\n$ make run\n```\n",
+        "1. so:\n\n   ```text\n   LOUPETTE_WORKERS=1 .venv/bin/loupette serve\n   ```\n",
+        "Type:\n\n    python -m pytest\n\nand see.\n",
+        "```text\nUsage: me\n```\n\n```text\nray start --head\n```\n",
+    ],
+)
+def test_a_hidden_command_is_found(text: str) -> None:
+    assert len(hidden(text)) == 1
+
+
+def test_what_is_no_command_is_let_be() -> None:
+    assert hidden("```text\nX-API-Key: your_api_key_here\n```\n") == []
+    assert hidden("```text\n server ── make\n```\n\n- make\n\n  more of it\n") == []
+    assert hidden("```bash\nloupette keys list\n```\n") == []

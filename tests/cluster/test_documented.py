@@ -1,0 +1,98 @@
+"""The commands of docs/scaling.md that need Ray."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import possible
+from cluster.arena import READY_WITHIN_S, wait_until
+from documented import blocks
+from serving import find_port
+
+BLOCKS = blocks("docs/scaling.md", "bash")
+(TRIAL,) = (code.splitlines() for code in BLOCKS if "cluster up" in code)
+(OWN_MACHINES,) = (code.splitlines() for code in BLOCKS if "ray start" in code)
+(REGISTRY,) = blocks("docs/scaling.md", "toml")
+
+
+def begin(command: str, folder: Path) -> "subprocess.Popen[str]":
+    """Run a line of the page."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.Popen(
+        ["timeout", "600", "bash", "-ec", command],
+        cwd=folder,
+        env=os.environ | {"PATH": path, "PYTHONUNBUFFERED": "1", "LOUPETTE_WORKERS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run(command: str, folder: Path) -> str:
+    with begin(command, folder) as process:
+        assert process.stdout
+        said = process.stdout.read()
+    assert process.returncode == 0, said
+    return said
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """Of a cluster that the page's first line starts and its last one ends."""
+    up, *_, down = TRIAL
+    said = run(up, tmp_path)
+    try:
+        yield re.findall(r"runs at (\S+)", said)[0]
+    finally:
+        assert "has ended" in run(down, tmp_path)
+
+
+def test_a_cluster_is_tried_as_the_page_says(address: str, tmp_path: Path) -> None:
+    _, serve, status, _ = (line.split("  #")[0].strip() for line in TRIAL)
+    (tmp_path / "registry.toml").write_text(REGISTRY)
+    port = find_port()
+    with begin(f"{serve.replace('...', address)} --port {port}", tmp_path) as server:
+        try:
+            wait_until(lambda: is_ready(port), within_s=READY_WITHIN_S)
+            nodes = json.loads(run(f"{status} --json", tmp_path))
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+    assert len(nodes) == 2
+    assert sum(node["workers"].get("50200", 0) for node in nodes) == 2
+
+
+def is_ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=30) as reply:
+            return bool(reply.status == 200)
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("line", OWN_MACHINES[:2])
+def test_ray_takes_what_the_page_has_it_told(line: str) -> None:
+    """Read by Ray's own command, and not done: it would leave a cluster behind."""
+    from ray.scripts.scripts import cli  # these tests are collected where there is no Ray
+
+    ray, *words = shlex.split(line, comments=True)
+    assert ray == "ray"
+    name, command, arguments = cli.resolve_command(cli.make_context("ray", list(words)), words)
+    assert name == "start" and command is not None
+    assert command.make_context(name, arguments).params["disable_usage_stats"] is True
+
+
+def test_the_last_line_serves_from_the_address_of_the_others() -> None:
+    head, node, serve = OWN_MACHINES
+    possible.check(serve)
+    assert "--port 6379 " in head
+    assert all("FRONT:6379 " in line for line in (node, serve))

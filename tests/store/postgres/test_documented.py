@@ -1,0 +1,74 @@
+"""The commands of docs/postgresql.md, on a PostgreSQL that has nothing yet."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pgserver
+from documented import blocks
+from loupette.store.database import Database
+from loupette.store.keys import create_key
+from loupette.store.opening import read_database
+from serving import find_port
+
+pytestmark = pytest.mark.cluster
+
+SET_UP, MOVE = blocks("docs/postgresql.md", "bash")
+PASSWORD = "secret"  # noqa: S105  # the documented one
+
+
+@pytest.fixture
+def server() -> Iterator[pgserver.Server]:
+    with pgserver.running(is_durable=False, superuser="postgres") as server:
+        yield server
+
+
+def begin(commands: str, folder: Path, server: pgserver.Server) -> "subprocess.Popen[str]":
+    """Run commands as an operator who may make databases, apart from any terminal."""
+    paths = (Path(sys.executable).parent, server.programs, os.environ["PATH"])
+    here = commands.replace("@db.example/", f"@127.0.0.1:{server.port}/")
+    return subprocess.Popen(
+        ["timeout", "120", "bash", "-ec", here],
+        cwd=folder,
+        env=os.environ
+        | {"PATH": ":".join(map(str, paths)), "PYTHONUNBUFFERED": "1", "LOUPETTE_WORKERS": "1"}
+        | {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "postgres"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_commands_of_the_page_run_in_their_order(server: pgserver.Server, tmp_path: Path) -> None:
+    install, *others, serve = SET_UP.splitlines()
+    assert install.startswith("pip install ")
+    port = find_port()
+    with begin("\n".join((*others, f"{serve} --port {port}")), tmp_path, server) as process:
+        assert process.stdin and process.stdout
+        process.stdin.write(f"{PASSWORD}\n" * 2)  # what createuser asks for
+        process.stdin.close()
+        said = ""
+        while line := process.stdout.readline():
+            said += line
+            if line.startswith("serving "):
+                os.killpg(process.pid, signal.SIGTERM)
+    assert "ak_" in said and "balance ¥100.0000" in said
+    assert f"on http://127.0.0.1:{port}" in said
+    assert not list(tmp_path.glob("*.db"))
+
+    server.execute("DROP DATABASE loupette")
+    server.execute("CREATE DATABASE loupette OWNER loupette")
+    with Database.open(tmp_path / "loupette.db") as database:
+        create_key(database, "shop", opening_micros=2_000_000, now_ms=0)
+    moved, _ = begin(MOVE, tmp_path, server).communicate(timeout=120)
+    assert "all is equal" in moved
+    url = f"postgresql://loupette:{PASSWORD}@127.0.0.1:{server.port}/loupette"
+    with read_database(tmp_path / "loupette.db", url) as reader:
+        assert reader.execute("SELECT balance FROM accounts").fetchall()[0][0] == 2_000_000
