@@ -13,7 +13,7 @@ run: .venv/served  ## [PORT=8000]: serve on 127.0.0.1; the first start prints a 
 	$(BIN)/loupette serve --demo $(if $(PORT),--port $(PORT))
 
 test: .venv/developed  ## all tests that need Python alone
-	$(BIN)/python -m pytest -m "not foreign and not cluster and not containers"
+	$(BIN)/python -m pytest -m "not foreign and not cluster and not containers and not wheels"
 
 test-samples: .venv/developed  ## the documents' samples in their own languages: curl, PHP, Node
 	$(BIN)/python -m pytest -m foreign tests/test_documented_samples.py
@@ -153,11 +153,12 @@ wheels: .venv/developed  ## the four distributions, into dist/
 	for project in . plugins/slider plugins/arith plugins/alnum; do \
 	  $(BIN)/python -m build --wheel --outdir dist $$project || exit 1; done
 
-test-wheels: wheels  ## install the wheels alone, serve, post one image of each type
+test-wheels: wheels  ## install the wheels alone, serve, post each type its image; begin a plugin with them
 	rm -rf build/wheels && $(PYTHON) -m venv build/wheels
 	build/wheels/bin/python -m pip install --quiet --disable-pip-version-check \
 	  -c constraints.txt dist/*.whl
 	build/wheels/bin/python bench/smoke.py
+	$(BIN)/python -m pytest -m wheels tests/test_wheels.py
 
 clean:
 	rm -rf .venv build dist
