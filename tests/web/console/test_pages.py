@@ -239,6 +239,18 @@ def test_the_ledger_is_shown_and_adds_up(admin: Any, shop: Any, client: TestClie
     assert log_id in admin.http.get("/console/ledger").text
 
 
+def test_books_that_do_not_add_up_are_an_alarm(admin: Any, shop: Any, settings: Settings) -> None:
+    change = "UPDATE accounts SET balance = balance + ? WHERE name = ?"
+    with open_database(settings.database, settings.database_url) as database:
+        for amount, is_right in ((5, False), (-5, True)):
+            database.write(lambda c, row=(amount, shop.account): c.execute(change, row).rowcount)
+            page = admin.do("/console/ledger").text
+            assert ("账目相符" in page) is is_right
+            assert ("账目不符" in page and 'role="alert"' in page) is not is_right
+            said = f"account {shop.account}: the balance is 1000005, its ledger sums to 1000000"
+            assert (said in page) is not is_right
+
+
 def test_a_try_is_answered_charged_and_logged(shop: Any) -> None:
     reply = shop.do("/console/try", type=str(fakes.ECHO), image=PNG, **{"option.charset": "abc"})
     assert reply.status_code == 200
