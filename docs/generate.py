@@ -41,7 +41,7 @@ from loupette.settings import Settings, variable_of
 from loupette.store.database import Database
 from loupette.store.keys import create_key
 from loupette.store.ledger import topup
-from loupette.testing import CHECKS
+from loupette.testing import CHECKS, conformance
 from loupette.web import console
 from loupette.web.app import create_app
 from loupette.web.docs import anchor
@@ -837,6 +837,17 @@ def checks_table() -> str:
     """Every check of the kit with the tier that demands it."""
     rows = ((check.tier, _code(check.name), _first_line(check.run)) for check in CHECKS)
     return table(("tier", "check", "what passes it"), rows)
+
+
+def budgets() -> str:
+    """What the checks allow a type to take."""
+    rows = (
+        ("time", f"{conformance.MEDIAN_S:g} s for its sample, in the median of several reads"),
+        ("hostile", f"{conformance.DEADLINE_S:g} s for any image"),
+        ("loaded", f"{conformance.LOADED_BYTES >> 20} MiB of RAM beyond a worker without it"),
+        ("memory", f"{conformance.GROWTH_BYTES >> 20} MiB of RAM more after many reads"),
+    )
+    return table(("check", "budget"), ((_code(check), budget) for check, budget in rows))
 
 
 def commands(group: click.Group = main, path: str = "loupette") -> Iterator[tuple[str, Any]]:

@@ -17,7 +17,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import IO, Any
 
-from loupette.settings import Settings
+from loupette.settings import Images, Settings
 
 ROOT = Path(__file__).parents[1]
 
@@ -69,14 +69,23 @@ class Server:
         """A bare connection, for what no HTTP library would send."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=self.timeout_s)
 
-    def metric(self, name: str) -> float:
-        """What /metrics says now of a metric, named with its labels."""
+    def page(self, path: str) -> str:
+        """What a browser is shown, in English."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=self.timeout_s)
         try:
-            connection.request("GET", "/metrics")
-            lines = connection.getresponse().read().decode().splitlines()
+            connection.request(
+                "GET", path, headers={"Accept": "text/html", "Accept-Language": "en"}
+            )
+            response = connection.getresponse()
+            text = response.read().decode()
+            assert response.status == 200, text
+            return text
         finally:
             connection.close()
+
+    def metric(self, name: str) -> float:
+        """What /metrics says now of a metric, named with its labels."""
+        lines = self.page("/metrics").splitlines()
         return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
 
     def wait_until_listening(self) -> None:
@@ -176,9 +185,16 @@ def _environment(settings: Settings) -> dict[str, str]:
         "LOUPETTE_BODY_TIMEOUT_S": str(settings.body_timeout_s),
         "LOUPETTE_PLUGINS": ",".join(settings.plugins),
         "LOUPETTE_LOG_FORMAT": settings.log_format,
+        "LOUPETTE_IMAGES": _images(settings.images),
         **({"DATABASE_URL": settings.database_url} if settings.database_url else {}),
         "LOUPETTE_RAY_ADDRESS": settings.ray_address,
     }
+
+
+def _images(images: Images) -> str:
+    if images.kept_days:
+        return f"{images.kept_days}d"
+    return "hash" if images.hashed else "none"
 
 
 def wait_until_gone(pid: int, timeout_s: float = 30.0) -> bool:

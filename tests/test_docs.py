@@ -54,6 +54,11 @@ def test_generated_parts_are_up_to_date() -> None:
     assert done.returncode == 0, f"run `make docs`:\n{done.stdout}{done.stderr}"
 
 
+def test_every_screen_that_is_made_is_shown() -> None:
+    shown = re.findall(r"docs/screens/([\w-]+\.png)", read("README.md"))
+    assert sorted(shown) == sorted(path.name for path in (DOCS / "screens").iterdir())
+
+
 @pytest.mark.parametrize("name", generate.hooks())
 def test_hook_is_documented_under_its_signature(name: str) -> None:
     assert any(heading.startswith(f"`{name}(") for heading in headings(read("docs/plugin-api.md")))

@@ -98,6 +98,7 @@ def test_commands_of_the_page_run_in_their_order(fresh: Fresh) -> None:
         before = types_of(server, key)
         output = fresh.run("\n".join(BLOCKS))
         assert types_of(server, key) == before
+        assert shown_types(server) == before.keys()
     assert re.search(r"\d+ passed", output)
     assert "dots: gold" in output
     assert output.endswith("\n7\n")
@@ -108,6 +109,9 @@ def test_commands_of_the_page_run_in_their_order(fresh: Fresh) -> None:
         image = base64.b64encode((fresh.folder / "dots.png").read_bytes()).decode()
         answer = server.post({"image": image, "type": new}, key)
         assert (answer.status, answer.json["data"]["result"]) == (200, "7")
+        assert shown_types(server) == {*before, new}
+        page = server.page(f"/types/{new}")
+        assert "<dd>loupette-dots 0.1.0</dd>" in page and "<dd>gold " in page
 
 
 def test_wheel_is_served_after_a_restart_and_its_own_tests_pass(fresh: Fresh) -> None:
@@ -134,6 +138,11 @@ def test_wheel_is_served_after_a_restart_and_its_own_tests_pass(fresh: Fresh) ->
 def types_of(server: Server, key: str) -> dict[int, str]:
     reply = server.request("GET", "/api/v1/types", key).json
     return {entry["type"]: entry["name_en"] for entry in reply["data"]["types"]}
+
+
+def shown_types(server: Server) -> set[int]:
+    """Those that people are shown."""
+    return set(map(int, re.findall(r'<h2><a href="/types/(\d+)">', server.page("/types"))))
 
 
 @pytest.mark.parametrize("name", ["dots", "a-rather-long-name-of-four-or-five-words"])

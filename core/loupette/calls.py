@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from loupette.errors import LoupetteError
-from loupette.plugin import Answer
+from loupette.plugin import Answer, OptionValue
 from loupette.store.keys import KeyRecord
 
 
@@ -20,6 +20,7 @@ class Call:
         started_s: monotonic clock at its arrival.
         idempotency: the caller's Idempotency-Key and the SHA-256 of the body, if it sent one.
         image_hash: SHA-256 of its image, where that is kept.
+        options: what it asks of the solver, where that can be asked.
     """
 
     key: KeyRecord
@@ -27,6 +28,7 @@ class Call:
     started_s: float
     idempotency: tuple[str, bytes] | None = None
     image_hash: bytes | None = None
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
 
     def elapsed_ms(self) -> int:
         """Milliseconds since the request arrived."""

@@ -4,11 +4,12 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from loupette.calls import Call, Outcome, Posted, Render, unix_ms
-from loupette.errors import ClientGone, LoupetteError, Unsolvable, UnsupportedOption
+from loupette.errors import CallerError, ClientGone, LoupetteError, Unsolvable, UnsupportedOption
 from loupette.executor import Executor
 from loupette.frames import Task
 from loupette.options import check_options
@@ -70,8 +71,14 @@ class Engine:
         """Number a request of a known key."""
         return Call(key, await self.front.next_log_id(unix_ms()), started_s)
 
-    async def keep_images(self, call: Call, posted: Posted) -> Call:
-        """Keep of a call's images what the operator wants; no failure of that ends the call."""
+    async def note(self, call: Call, posted: Posted) -> Call:
+        """Note what the log is to say of a request, answered or not; nothing here ends the call.
+
+        Of its options those that the type takes, of its images what the operator wants.
+        """
+        with suppress(CallerError):  # told by `solve`
+            served = self.catalogue.find(posted.type_id)
+            call = replace(call, options=check_options(posted.options, served.spec))
         if not self._images.hashed:
             return call
         if self._images.kept_days:
@@ -270,4 +277,5 @@ def _entry(call: Call, outcome: Outcome, *, code: int, type_id: int | None) -> L
         response_ms=outcome.response_ms,
         detail=answer.detail if answer else (error.detail if error else None),
         image_hash=call.image_hash,
+        options=call.options,
     )

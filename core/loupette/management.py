@@ -10,6 +10,7 @@ from typing import Any
 from loupette.engine import Engine
 from loupette.frames import Task
 from loupette.manager import Plugins
+from loupette.options import check_options
 from loupette.plugin import Answer
 from loupette.reading import read_once
 from loupette.registry import ServedType, price_of
@@ -144,14 +145,15 @@ class Management:
     async def replay(self, by: KeyRecord, log: LogRecord, sent: Sequence[bytes]) -> Answer:
         """Have a request's images read once more, by today's plugins; nothing is charged.
 
-        Without options, as no log has them: held to the type's own threshold alone.
+        It is asked what was asked then, as far as the log says it.
 
         Raises:
-            LoupetteError: they are not read.
+            LoupetteError: they are not read, or the type no longer takes those options.
         """
         served = self._registered.find(log.type_id or 0)
         _audit(by, "replayed %s", format_log_id(log.id))
-        task = Task(served.spec.type_id, sent[0], sent[1] if len(sent) > 1 else None)
+        options = check_options(log.options or {}, served.spec)
+        task = Task(served.spec.type_id, sent[0], sent[1] if len(sent) > 1 else None, options)
         return await read_once(self._engine.pool, served, task)
 
     async def statement(

@@ -6,7 +6,6 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import msgspec
 
@@ -21,6 +20,7 @@ from loupette.frames import (
 )
 from loupette.isolation import WorkerDied
 from loupette.settings import LogFormat
+from loupette.usage import resident_bytes
 
 RETURNS_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_TRIM_THRESHOLD_": "4194304"}
 """A worker's environment. Else glibc keeps blocks as large as the largest that it ever freed, up to
@@ -129,11 +129,7 @@ class WorkerProcess:
 
     def resident_bytes(self) -> int:
         """As `Worker.resident_bytes`."""
-        try:
-            statm = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii")
-        except OSError:
-            return 0
-        return int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return resident_bytes(self.process.pid)
 
     def kill(self) -> None:
         """Kill the process, if it still runs."""

@@ -14,11 +14,12 @@ from pathlib import Path
 import msgspec
 
 from loupette.errors import PluginError, RegistryError
-from loupette.manager import load_plugins
+from loupette.manager import Plugin, load_plugins
 from loupette.registry import build_catalogue
 from loupette.settings import Settings
 from loupette.solving import Solvers
 from loupette.sources import import_plugin
+from loupette.usage import resident_bytes
 
 TIMEOUT_S = 60.0
 
@@ -41,6 +42,7 @@ class Installed(msgspec.Struct, frozen=True):
 
 class _Sample(msgspec.Struct):
     failure: str | None
+    loaded_bytes: int = 0
 
 
 def find_installed(settings: Settings, *, timeout_s: float = TIMEOUT_S) -> Installed:
@@ -74,6 +76,19 @@ def read_sample(
     except PluginError as error:
         return error.message
     return msgspec.json.decode(answer, type=_Sample).failure
+
+
+def measure_loaded(type_id: int, module: str, *, timeout_s: float = TIMEOUT_S) -> int:
+    """How many bytes more a process has in RAM once it has a plugin's type and its sample read.
+
+    Raises:
+        PluginError: it does not load there, or not read its sample.
+    """
+    result = run_module("loupette.trial", ("memory", str(type_id), module), timeout_s=timeout_s)
+    sample = msgspec.json.decode(result, type=_Sample)
+    if sample.failure:
+        raise PluginError(sample.failure)
+    return sample.loaded_bytes
 
 
 def run_module(module: str, arguments: Sequence[str], *, timeout_s: float = TIMEOUT_S) -> bytes:
@@ -117,7 +132,17 @@ def _answer(what: str, subject: str, *modules: str) -> object:
         return True
     if what == "sample":
         return _Sample(Solvers(load_plugins(modules).loaded).warm(int(subject)))
+    if what == "memory":
+        return _load_alone(int(subject), *modules)
     return _installed(Path(subject), modules)
+
+
+def _load_alone(type_id: int, module: str) -> _Sample:
+    """No other plugin, so that what is there before is what any worker has."""
+    before = resident_bytes()
+    plugin = Plugin("", "", module, tuple(import_plugin(module).loupette_solvers()))
+    solvers = Solvers([plugin])
+    return _Sample(solvers.warm(type_id), resident_bytes() - before)
 
 
 def _installed(registry: Path, modules: tuple[str, ...]) -> Installed:

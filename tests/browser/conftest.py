@@ -1,9 +1,10 @@
 """A running server with a past, and Chromium to look at it."""
 
 import os
+import sqlite3
 import sys
-import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,13 @@ import pictured  # noqa: E402
 from history import write_history  # noqa: E402
 
 import fakes  # noqa: E402  # both are found by name in the server too, hence the path above
-from loupette.settings import Settings  # noqa: E402
+from loupette.settings import Images, Settings  # noqa: E402
 from serving import serve  # noqa: E402
 
 CHROMIUM = os.getenv("CHROMIUM", "/usr/bin/chromium")
 PHONE, DESKTOP = (390, 844), (1280, 860)
 LONGEST_MS = 30_000
-_READY_WITHIN_S = 120
-_TYPES = (10200, 50100, 50200, fakes.ECHO, pictured.PICTURED, pictured.SCRIPT)
+_TYPES = (10200, 50100, 50200, fakes.ECHO, fakes.RAISES, pictured.PICTURED, pictured.SCRIPT)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,11 +42,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 class Site:
     """The server as a browser knows it."""
 
-    def __init__(self, port: int, admin: str, database: Path) -> None:
+    def __init__(self, port: int, database: Path, *, admin: str, account: str) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.port = port
-        self.admin = admin
         self.database = database
+        self.admin = admin
+        self.account = account
         self._sessions: dict[str, Any] = {}
 
     def session(self, key: str) -> Any:
@@ -69,6 +70,16 @@ class Site:
             }
         return self._sessions[key]
 
+    @contextmanager
+    def tampered(self, statement: str, back: str) -> Iterator[None]:
+        """Another program changes the database, and changes it back at the end of the block."""
+        with closing(sqlite3.connect(self.database, timeout=60, isolation_level=None)) as other:
+            other.execute(statement)
+            try:
+                yield
+            finally:
+                other.execute(back)
+
 
 @pytest.fixture(scope="session")
 def site(
@@ -76,25 +87,13 @@ def site(
 ) -> Iterator[Site]:
     registry = "".join(f"[types.{type_id}]\ndeadline_s = 20\n" for type_id in _TYPES)
     folder = tmp_path_factory.mktemp("browser")
-    settings = make_settings(folder, registry, workers=1, plugins=("fakes", "pictured"))
-    admin = write_history(settings.database)
+    settings = make_settings(
+        folder, registry, workers=1, plugins=("fakes", "pictured"), images=Images(True, 1)
+    )
+    admin, account = write_history(settings.database)
     with serve(settings) as server:
-        _wait_until_ready(server.port)
-        yield Site(server.port, admin.secret, settings.database)
-
-
-def _wait_until_ready(port: int) -> None:
-    deadline_s = time.monotonic() + _READY_WITHIN_S
-    while True:
-        connection = HTTPConnection("127.0.0.1", port, timeout=_READY_WITHIN_S)
-        connection.request("GET", "/readyz")
-        reply = connection.getresponse()
-        said = reply.read().decode()
-        connection.close()
-        if reply.status == 200:
-            return
-        assert time.monotonic() < deadline_s, said
-        time.sleep(0.1)  # a poll; the deadline decides
+        server.wait_until_ready()
+        yield Site(server.port, settings.database, admin=admin.secret, account=account.secret)
 
 
 @pytest.fixture(scope="session")
@@ -151,6 +150,19 @@ def open_page(chromium: Browser, site: Site) -> Iterator[Opener]:
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+def broken_books(site: Site) -> AbstractContextManager[None]:
+    """An account has a yuan more than its ledger says."""
+    change = "UPDATE accounts SET balance = balance {} 1000000 WHERE name = 'lab'"
+    return site.tampered(change.format("+"), change.format("-"))
+
+
+def replay(page: Page) -> None:
+    """Have the request of a log's page read once more; then both readings are shown."""
+    with page.expect_response("**/console/logs/*"):
+        page.locator("#replay button").click()
+    page.locator("#replay table").wait_for()
 
 
 def sign_in(page: Page, key: str) -> None:

@@ -14,8 +14,8 @@ _PRICES = {10200: 10_000, 50100: 5_000, 50200: 1_000}
 _ALL = ("solve", "read", "report", "admin")
 
 
-def write_history(path: Path, *, requests: int = 1500) -> NewKey:
-    """Fill a new database; gives an administrator's key."""
+def write_history(path: Path, *, requests: int = 1500) -> tuple[NewKey, NewKey]:
+    """Fill a new database; gives an administrator's key, and that of one of the accounts."""
     rng = random.Random(4)
     now_ms = time.time_ns() // 1_000_000
     month_ms = now_ms - 31 * _DAY_MS
@@ -49,7 +49,7 @@ def write_history(path: Path, *, requests: int = 1500) -> NewKey:
                 waiting.clear()
         for future in waiting:
             future.result()  # type: ignore[attr-defined]  # of either kind
-    return admin
+    return admin, callers[0]
 
 
 def _write(database: Database, ledger: Ledger, entry: dict[str, int], rng: random.Random) -> object:

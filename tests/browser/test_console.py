@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import fakes
-from conftest import PHONE, Site, sign_in
+from conftest import PHONE, Site, broken_books, replay, sign_in
 from loupette import Client
 from loupette.errors import KeyDisabled
 from loupette.store.database import Database
@@ -186,6 +186,42 @@ def test_a_price_changes_for_the_next_request(open_page: Opener, site: Site) -> 
     expect(place).not_to_contain_text("与 registry.toml 不同")
     _, reply = solve(site, site.admin, fakes.ECHO)
     assert float(reply["data"]["cost"]) == 0.01  # type: ignore[index]
+
+
+def test_a_request_is_replayed_with_the_options_it_had(open_page: Opener, site: Site) -> None:
+    page = open_page(f"/console/try?type={fakes.ECHO}", key=site.admin)
+    page.get_by_role("link", name="使用示例图片").click()
+    expect(page.locator(".preview")).to_be_visible()
+    page.locator("#asked summary").click()
+    page.fill("#option-charset", "xyz")
+    page.get_by_role("button", name="识别").click()
+    page.locator("#answer a").click()
+    expect(page.locator(".facts")).to_contain_text("charset=xyz")
+    expect(page.locator(".pictured img")).to_be_visible()
+    replay(page)
+    answer = page.locator("#replay tr", has_text="答案").locator("td")
+    expect(answer).to_have_text(["xyz", "xyz"])
+    expect(page.locator("#replay .differs")).to_have_count(0)
+    set_answer = "UPDATE logs SET answer = '{}' WHERE options LIKE '%xyz%'"
+    with site.tampered(set_answer.format("uvw"), set_answer.format("xyz")):
+        replay(page)
+    expect(answer).to_have_text(["uvw", re.compile("^xyz *不同$")])
+    expect(page.locator("#replay .differs")).to_have_count(1)
+
+
+def test_books_that_do_not_add_up_raise_an_alarm(open_page: Opener, site: Site) -> None:
+    page = open_page("/console/ledger", key=site.admin)
+    check = page.get_by_role("button", name="核对全部账目")
+    with broken_books(site):
+        check.click()
+        alarm = page.locator("#checked").get_by_role("alert")
+        expect(alarm).to_contain_text("账目不符")
+        expect(alarm.get_by_role("listitem")).to_have_text(
+            re.compile(r"^account lab: the balance is \d+, its ledger sums to \d+$")
+        )
+    check.click()
+    expect(page.locator("#checked")).to_contain_text("账目相符")
+    expect(alarm).to_have_count(0)
 
 
 def test_searching_and_choosing_change_a_part_of_the_page(open_page: Opener, site: Site) -> None:

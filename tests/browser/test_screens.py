@@ -15,8 +15,6 @@ SCREENS = [
     ("overview", "/console?range=30d", DESKTOP, "light"),
     ("overview-dark", "/console?range=30d", DESKTOP, "dark"),
     ("try", "/console/try?type=10200", DESKTOP, "light"),
-    ("logs", "/console/logs?type=50200", DESKTOP, "light"),
-    ("keys", "/console/keys", DESKTOP, "light"),
     ("phone", "/console?range=30d", PHONE, "light"),
 ]
 

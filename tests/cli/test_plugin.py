@@ -9,6 +9,7 @@ import pytest
 from click.testing import Result
 
 from loupette import tiers
+from loupette.testing import report as report_module
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forget_modules")]
 
@@ -17,7 +18,7 @@ Run = Callable[..., Result]
 SOURCE = """
 from decimal import Decimal
 from loupette.plugin import Answer, SolverSpec, Unsolvable, hookimpl
-import fakes
+import fakes, time
 
 def solve(challenge):
     if challenge.image.rgb[0, 0].tolist() != [255, 0, 0]:
@@ -31,6 +32,8 @@ def loupette_solvers():
         sample_answer="ab")]
 """
 GOOD = SOURCE.format(refusal='raise Unsolvable("no_text", "nothing to read")')
+HOLDS = GOOD.replace("load=lambda:", "load=lambda held=[b'x' * 300_000_000]:")
+SLEEPS = GOOD.replace('return Answer("ab", 0.9)', 'time.sleep(1.5); return Answer("ab", 0.9)')
 HANGS = SOURCE.format(refusal="import os; os.kill(os.getpid(), 11)")
 
 
@@ -76,6 +79,27 @@ def test_solver_that_ends_its_process_is_bronze_and_the_other_checks_go_on(
     assert any(line.startswith("unmet silver  hostile") and "SIGSEGV" in line for line in lines)
     assert any(line.startswith("met   gold    time") for line in lines)
     assert lines[-1].startswith("60500 试: bronze; for the next: determinism, blank, hostile")
+
+
+@pytest.mark.parametrize(
+    ("source", "check", "said"),
+    [(SLEEPS, "time", "1 s are allowed"), (HOLDS, "loaded", "MiB, 256 are allowed")],
+)
+def test_solver_that_sleeps_or_holds_much_memory_is_not_gold(
+    loupette: Run,
+    package: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    source: str,
+    check: str,
+    said: str,
+) -> None:
+    only = [known for known in report_module.CHECKS if known.name == check]
+    monkeypatch.setattr(report_module, "CHECKS", only)  # the others take a sleeper a minute
+    package(source)
+    result = loupette("plugin", "check", "loupette_trial", "--tier", "gold", "--json")
+    assert result.exit_code == 1
+    assert report(result)["missing"] == [check]
+    assert said in report(result)["checks"][0]["message"]
 
 
 def test_one_file_may_be_checked_but_holds_no_record(loupette: Run, tmp_path: Path) -> None:

@@ -224,18 +224,19 @@ def test_hold_is_settled_once_and_for_what_it_holds(desk: Desk) -> None:
 
 def test_what_a_log_entry_says_is_kept_as_it_was(desk: Desk) -> None:
     detail = {"candidates": ["8", "9"], "说明": "两个答案", "share": 0.1}
+    options = {"charset": "a\0数", "max_length": 4, "min_confidence": 0.25}
+    facts = {"detail": detail, "options": options, "image_hash": b"\x00\xff" * 16}
 
     async def scenario() -> LogEntry:
-        entry = await desk.entry(confidence=0.4, detail=detail, image_hash=b"\x00\xff" * 16)
+        entry = await desk.entry(confidence=0.4, **facts)
         await desk.front.settle(await desk.hold(), entry, None)
         return entry
 
     entry = desk.run(scenario())
     found = logs.get(desk.db.reader, desk.key.account_id, entry.id)
     assert found
-    assert (found.detail, found.confidence, found.image_hash) == (
-        detail, 0.4, b"\x00\xff" * 16,
-    )  # fmt: skip
+    assert {name: getattr(found, name) for name in facts} == facts
+    assert found.confidence == 0.4
 
 
 def test_settlement_is_refused_where_the_money_was_taken(desk: Desk) -> None:

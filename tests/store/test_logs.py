@@ -111,14 +111,15 @@ def test_failure_is_logged_with_its_facts_and_costs_nothing(
     db: Database, key: KeyRecord, make_log: MakeLog
 ) -> None:
     detail = {"candidates": ["8", "9"], "说明": "两个答案"}
-    entry = make_log(
-        outcome="ambiguous", code=400, answer=None, confidence=0.4, detail=detail, image_hash=b"h"
-    )
+    options = {"charset": "0-9\0数", "max_length": 4, "min_confidence": 0.5}
+    facts = {"detail": detail, "options": options, "image_hash": b"h"}
+    entry = make_log(outcome="ambiguous", code=400, answer=None, confidence=0.4, **facts)
     assert logs.record(db, entry).result() == 1_000_000
     found = logs.get(db.reader, key.account_id, entry.id)
     assert found is not None
     assert (found.outcome, found.code, found.cost_micros) == ("ambiguous", 400, 0)
-    assert (found.detail, found.confidence, found.image_hash) == (detail, 0.4, b"h")
+    assert {name: getattr(found, name) for name in facts} == facts
+    assert found.confidence == 0.4
     assert (found.verdict, found.refund_micros) == (None, 0)
 
 

@@ -21,6 +21,7 @@ STEPS = [
     "m006_sessions_and_overrides",
     "m007_topups_once",
     "m008_search_of_all_accounts",
+    "m009_options",
 ]
 
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -55,7 +56,7 @@ def subject(solve: Callable[[Challenge], object] = read, **changes: object) -> S
     return Subject(Plugin("trial", "", "fakes", (spec,)), spec)
 
 
-ALONE = [name for name in RUN if name not in ("processes", "import", "card")]
+ALONE = [name for name in RUN if name not in ("processes", "import", "loaded", "card")]
 
 
 @pytest.mark.parametrize("name", ALONE)
@@ -97,6 +98,11 @@ def burn(challenge: Challenge) -> Answer:
     return read(challenge)
 
 
+def sleep(challenge: Challenge) -> Answer:
+    time.sleep(0.02)  # what takes time and no CPU is the test
+    return read(challenge)
+
+
 def crash(challenge: Challenge) -> Answer:
     if challenge.image.width == 1:
         raise ZeroDivisionError("one pixel")
@@ -121,7 +127,9 @@ def crash(challenge: Challenge) -> Answer:
         ("blank", {"solve": lambda _: Answer("ab", 0.9)}, "a white image is answered 'ab'"),
         ("hostile", {"solve": crash}, "'one pixel': ZeroDivisionError"),
         ("hostile", {"solve": lambda _: {"result": "ab"}}, "solve gave dict, not Answer"),
-        ("time", {"solve": burn}, "s of CPU time, 0.01 are allowed"),
+        ("time", {"solve": burn}, r"[23]\d\.\d ms of CPU time; 0.01 s are allowed"),
+        ("time", {"solve": sleep}, r"2\d\.\d ms, and \d\.\d ms of CPU time; 0.01 s are allowed"),
+        ("hostile", {"solve": sleep}, r"it took 2\d\.\d ms, and .* ends it after 0.01 s"),
         ("memory", {"solve": grow([])}, "does it keep what it read"),
         ("threads", {"solve": share()}, "'mixed up'"),
     ],
@@ -130,6 +138,7 @@ def test_check_says_where_a_solver_falls_short(
     name: str, faulty: dict[str, object], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conformance, "MEDIAN_S", 0.01)
+    monkeypatch.setattr(conformance, "DEADLINE_S", 0.01 if faulty.get("solve") is sleep else 5.0)
     solve = faulty.pop("solve", read)
     with pytest.raises(NotMet, match=said):
         RUN[name](subject(solve, **faulty))  # type: ignore[arg-type]  # a solver's function
@@ -217,3 +226,40 @@ def test_hooks_of_an_object_are_listed_without_a_framework(
 def test_processes_that_fail_beside_each_other_are_not_met() -> None:
     with pytest.raises(NotMet, match="no loaded plugin reads type 60400"):
         RUN["processes"](subject())
+
+
+HOLDS = """
+from dataclasses import replace
+import fakes
+held = b"x" * {size}
+def loupette_solvers():
+    spec = fakes._spec(fakes.ECHO)
+    return [replace(spec, type_id=60400{spoilt})]
+"""
+
+
+@pytest.mark.parametrize(
+    ("size", "spoilt", "said"),
+    [
+        (300_000_000, "", r"it takes (28[6-9]|29\d) MiB, 256 are allowed"),
+        (0, ", sample_answer='other'", "in a process of its own: its own sample, 'other'"),
+        (0, ", load=lambda: exit(3)", "in a process of its own: .* SystemExit: 3"),
+    ],
+)
+def test_what_holds_much_memory_or_does_not_load_alone_is_not_met(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, spoilt: str, said: str
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    with (
+        packaged(tmp_path, HOLDS.format(size=size, spoilt=spoilt)) as spoilt_one,
+        pytest.raises(NotMet, match=said),
+    ):
+        RUN["loaded"](spoilt_one)
+
+
+def test_what_it_takes_is_said_though_it_is_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    with packaged(tmp_path, HOLDS.format(size=20 << 20, spoilt="")) as good:
+        assert re.fullmatch(r"loaded, it takes 2\d MiB", RUN["loaded"](good))

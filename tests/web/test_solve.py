@@ -296,6 +296,28 @@ def test_the_solver_sees_the_options(post: Post) -> None:
     assert detail["options"] == {"width": 3, "charset": "abc"}
 
 
+@pytest.mark.parametrize(
+    ("type_id", "posted", "kept"),
+    [
+        (fakes.ECHO, {"charset": "数a", "width": 3, "case": None}, {"charset": "数a", "width": 3}),
+        (fakes.CLOSED, {"max_length": 4}, {"max_length": 4}),  # refused, for its options
+        (fakes.ECHO, {}, None),
+        (fakes.ECHO, {"width": 99}, None),  # never asked
+        (5, {"width": 3}, None),
+    ],
+)
+def test_options_are_in_the_log_as_they_were_checked_answered_or_not(
+    settings: Settings, new_key: NewKey, post: Post, type_id: int, posted: Any, kept: Any
+) -> None:
+    key = new_key()
+    post(type_id, key=key, options=posted)
+    with open_database(settings.database, settings.database_url) as database:
+        record = find_key(database.reader, key)
+        assert record
+        (log,) = query(database.reader, record.account_id)
+    assert log.options == kept
+
+
 def test_options_of_concurrent_callers_never_mix(post: Post, new_key: NewKey) -> None:
     key = new_key()
     texts = [f"{number:03d}" for number in range(60)]

@@ -82,6 +82,7 @@ def show(settings: Settings, log_id: str, as_json: bool) -> None:
         "account": log.account_id,
         "key": log.key_id,
         "code": log.code,
+        "options": log.options,
         "detail": log.detail,
         "verdict": log.verdict,
         "refunded": to_yuan(log.refund_micros),

@@ -22,18 +22,20 @@ _PRUNE_STEP = 500
 
 COLUMNS = (
     "id", "account_id", "key_id", "created_ms", "type_id", "code", "outcome", "cost", "answer",
-    "confidence", "response_ms", "detail", "image_hash",
+    "confidence", "response_ms", "detail", "image_hash", "options",
 )  # fmt: skip
 # S608: of constants
-_INSERT = f"INSERT INTO logs({', '.join(COLUMNS)}) VALUES ({', '.join('?' * 13)})"  # noqa: S608
+_INSERT = f"INSERT INTO logs({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
 _FIELDS = (
     "id", "account_id", "key_id", "created_ms", "type_id", "code", "outcome", "cost_micros",
-    "answer", "confidence", "response_ms", "detail", "image_hash", "verdict", "refund_micros",
+    "answer", "confidence", "response_ms", "detail", "image_hash", "options", "verdict",
+    "refund_micros",
 )  # fmt: skip
 _BALANCE = "SELECT balance FROM accounts WHERE id = ?"
 _SELECT = """
 SELECT l.id, l.account_id, l.key_id, l.created_ms, l.type_id, l.code, l.outcome, l.cost, l.answer,
-    l.confidence, l.response_ms, l.detail, l.image_hash, r.verdict, COALESCE(r.refund_micros, 0)
+    l.confidence, l.response_ms, l.detail, l.image_hash, l.options, r.verdict,
+    COALESCE(r.refund_micros, 0)
 FROM logs l LEFT JOIN reports r ON r.log_id = l.id
 """
 _HAS_ANSWER = (
@@ -51,6 +53,7 @@ class LogEntry:
         outcome: ``"ok"``, or the `reason` of the error.
         cost_micros: what it cost; 0 unless the outcome is ``"ok"``.
         detail: JSON-ready facts, as errors carry them.
+        options: what was asked for, as checked; None where nothing was, or it is not known.
     """
 
     id: int
@@ -66,6 +69,7 @@ class LogEntry:
     response_ms: int
     detail: Mapping[str, object] | None = None
     image_hash: bytes | None = None
+    options: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +175,7 @@ def row_of(entry: LogEntry) -> tuple[Any, ...]:
         entry.response_ms,
         _to_json(entry.detail) if entry.detail else None,
         entry.image_hash,
+        _to_json(entry.options) if entry.options else None,
     )
 
 
@@ -257,9 +262,9 @@ def first_id_of(since_ms: int) -> int:
     return day_start(since_ms - _DAY_MS)
 
 
-def _to_json(detail: Mapping[str, object]) -> str:
+def _to_json(facts: Mapping[str, object]) -> str:
     # default=str: an odd value in a detail must not cost the caller an answer.
-    return json.dumps(dict(detail), ensure_ascii=False, default=str, separators=(",", ":"))
+    return json.dumps(dict(facts), ensure_ascii=False, default=str, separators=(",", ":"))
 
 
 _NEWEST_TO_PRUNE = """
@@ -303,6 +308,7 @@ def _id_bound(before: int | None, until_ms: int | None) -> int | None:
 
 def _from_row(row: tuple[Any, ...]) -> LogRecord:  # Any: SQLite's columns have many types
     values = dict(zip(_FIELDS, row, strict=True))
-    if values["detail"] is not None:
-        values["detail"] = json.loads(values["detail"])
+    for name in ("detail", "options"):
+        if values[name] is not None:
+            values[name] = json.loads(values[name])
     return LogRecord(**values)

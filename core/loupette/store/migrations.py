@@ -288,3 +288,9 @@ def m008_search_of_all_accounts(schema: Schema) -> None:
         " WHERE outcome <> 'ok'",
     ):
         schema.execute(f"CREATE INDEX {index}")
+
+
+@MIGRATIONS()
+def m009_options(schema: Schema) -> None:
+    """What a request asked for beside its type, as JSON; older entries do not say."""
+    schema.execute("ALTER TABLE logs ADD COLUMN options TEXT")

@@ -130,7 +130,7 @@ async def _answer(
         if stored is not None:
             progress.end("replayed", code=stored.status)
             return _respond(service, progress, (stored.status, stored.reply), _REPLAYED)
-        call = progress.call = await service.engine.keep_images(call, posted)
+        call = progress.call = await service.engine.note(call, posted)
         try:
             outcome = await _solve_unless_gone(request, service, call, posted)
         except LoupetteError as error:  # here, as a duplicate that waits must find it stored

@@ -37,7 +37,7 @@ def installed(tmp_path: Path) -> tuple[Path, NewKey]:
                 id=counter.next_log_id(created_ms), account_id=made.record.account_id,
                 key_id=made.record.id, created_ms=created_ms, type_id=50100, code=200,
                 outcome="ok", cost_micros=1_000, answer="8\t\\", confidence=0.1, response_ms=3,
-                detail={"说明": "x"}, image_hash=bytes(range(32)),
+                detail={"说明": "x"}, image_hash=bytes(range(32)), options={"charset": "\\\t数"},
             )  # fmt: skip
             ledger.settle(ledger.hold(made.record.account_id, 1_000), log).result()
         refund(db, log.id, now_ms=NOW_MS)

@@ -345,7 +345,7 @@ def test_servers_that_start_at_once_make_the_schema_once(
             *(asyncio.to_thread(open_and_close, number) for number in range(4))
         )
 
-    assert runner.run(scenario()) == [3] * 4
+    assert runner.run(scenario()) == [4] * 4
 
 
 def test_password_is_in_no_message(url: str, server: PostgresDatabase) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,12 @@ import pytest
 from starlette.testclient import TestClient
 
 import fakes
+from loupette import management
+from loupette.executor import Executor
+from loupette.frames import Task
+from loupette.plugin import Answer
+from loupette.reading import read_once
+from loupette.registry import ServedType
 from loupette.settings import Images, Settings
 from loupette.store.keys import create_key, list_keys, set_rate
 from loupette.store.opening import open_database
@@ -19,6 +26,7 @@ from loupette.web.service import Service
 
 PNG = ("captcha.png", fakes.draw_png(), "image/png")
 SCRIPT = "<script>alert(1)</script>"
+WIDE = '{"width": 5}'
 
 
 def made_key(reply: Any) -> str:
@@ -231,6 +239,18 @@ def test_the_ledger_is_shown_and_adds_up(admin: Any, shop: Any, client: TestClie
     assert log_id in admin.http.get("/console/ledger").text
 
 
+def test_books_that_do_not_add_up_are_an_alarm(admin: Any, shop: Any, settings: Settings) -> None:
+    change = "UPDATE accounts SET balance = balance + ? WHERE name = ?"
+    with open_database(settings.database, settings.database_url) as database:
+        for amount, is_right in ((5, False), (-5, True)):
+            database.write(lambda c, row=(amount, shop.account): c.execute(change, row).rowcount)
+            page = admin.do("/console/ledger").text
+            assert ("账目相符" in page) is is_right
+            assert ("账目不符" in page and 'role="alert"' in page) is not is_right
+            said = f"account {shop.account}: the balance is 1000005, its ledger sums to 1000000"
+            assert (said in page) is not is_right
+
+
 def test_a_try_is_answered_charged_and_logged(shop: Any) -> None:
     reply = shop.do("/console/try", type=str(fakes.ECHO), image=PNG, **{"option.charset": "abc"})
     assert reply.status_code == 200
@@ -337,13 +357,7 @@ def test_a_kept_image_is_shown_to_its_owner_and_replayed_by_an_administrator(
                 ("boss", ("admin",)),
             )
         }
-    log_id = client.post(
-        "/api/v1/captcha.php",
-        headers={"X-API-Key": keys["owner"]},
-        data={"type": str(fakes.ECHO), "options": '{"charset": "xyz"}'},
-        files={"image": PNG},
-    ).json()["data"]["log_id"]
-    path = f"/console/logs/{log_id}"
+    path = f"/console/logs/{kept_log(client, keys['owner'], fakes.ECHO, '{}')}"
     shown = {}
     for name, key in keys.items():
         client.post("/console/login", data={"key": key})
@@ -353,13 +367,82 @@ def test_a_kept_image_is_shown_to_its_owner_and_replayed_by_an_administrator(
     assert "再识别" in shown["boss"].text and "再识别" not in shown["owner"].text
     before = client.get("/console/ledger").text
     again = client.post(path, data={"csrf": _token(client)}).text
-    assert '<td class="answer">xyz</td><td class="answer">40x20 ' in again  # no options this time
+    assert '<td class="answer">40x20</td><td class="answer">40x20</td>' in again
     assert client.get("/console/ledger").text == before
     app: Any = client.app
     served = app.state.service.management._registered.types
     monkeypatch.setitem(served, fakes.ECHO, replace(served[fakes.ECHO], min_confidence=1.0))
     again = client.post(path, data={"csrf": _token(client)}).text
     assert "low_confidence" in again  # as a caller would be told today
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ('{"charset": "<i>", "width": null}', {"charset=&lt;i&gt;"}),
+        ('{"min_confidence": 0.95, "width": 3}', {"min_confidence=0.95", "width=3"}),  # refused
+        ("{}", set()),
+    ],
+)
+def test_a_replay_asks_what_was_asked_then(
+    keeping: tuple[TestClient, Settings],
+    options: str,
+    shown: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Task] = []
+
+    async def read(executor: Executor, served: ServedType, task: Task) -> Answer:
+        asked.append(task)
+        return await read_once(executor, served, task)
+
+    monkeypatch.setattr(management, "read_once", read)
+    client, settings = keeping
+    key = sign_in(client, settings)
+    second = ("b.png", fakes.draw_png(7), "image/png")
+    path = f"/console/logs/{kept_log(client, key, fakes.ECHO, options, image2=second)}"
+    page = client.get(path).text
+    assert set(re.findall(r"<code>(\w+=[^<]*)</code>", page)) == shown
+    assert ("选项</dt>" in page) is bool(shown)
+    again = client.post(path, data={"csrf": _token(client)}).text
+    assert "现在" in again and "differs" not in again
+    given = {name: value for name, value in json.loads(options).items() if value is not None}
+    assert asked == [Task(fakes.ECHO, PNG[1], second[1], given)]
+
+
+def test_a_replay_of_what_a_type_takes_no_longer_says_so(
+    keeping: tuple[TestClient, Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, settings = keeping
+    path = f"/console/logs/{kept_log(client, sign_in(client, settings), fakes.ECHO, WIDE)}"
+    app: Any = client.app
+    served = app.state.service.management._registered.types
+    fewer = replace(served[fakes.ECHO].spec, options=())
+    monkeypatch.setitem(served, fakes.ECHO, replace(served[fakes.ECHO], spec=fewer))
+    again = client.post(path, data={"csrf": _token(client)})
+    assert again.status_code == 200
+    assert '<td class="answer">unsupported_option <span class="tag">' in again.text
+
+
+def kept_log(client: TestClient, key: str, type_id: int, options: str, **images: Any) -> str:
+    """Have a picture read that is kept; gives the log's id."""
+    reply = client.post(
+        "/api/v1/captcha.php",
+        headers={"X-API-Key": key},
+        data={"type": str(type_id), "options": options},
+        files={"image": PNG, **images},
+    )
+    return str(reply.json()["data"]["log_id"])
+
+
+def sign_in(client: TestClient, settings: Settings) -> str:
+    """With a key that may do everything; gives it."""
+    scopes = ("solve", "read", "admin")
+    name = secrets.token_hex(4)
+    with open_database(settings.database, settings.database_url) as database:
+        key = create_key(database, name, scopes=scopes, opening_micros=10**6, now_ms=0).secret
+    client.post("/console/login", data={"key": key})
+    return key
 
 
 def test_a_session_that_asks_without_pause_is_told_to_wait(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from starlette.responses import Response
 
-from loupette.errors import BadField, SolverError, UnknownLog, Unsolvable
+from loupette.errors import BadField, SolverError, UnknownLog, UnsupportedOption
 from loupette.store.logs import LogRecord, format_log_id, parse_log_id
 from loupette.web.console.pictures import find_boxes, picture_url
 from loupette.web.console.visits import Visit, number, see
@@ -67,7 +67,7 @@ async def replay(visit: Visit) -> Response:
         raise UnknownLog(f"the images of {format_log_id(log.id)} are not kept")
     try:
         read = await management.replay(visit.key, log, sent)
-    except (Unsolvable, SolverError) as error:
+    except (SolverError, BadField, UnsupportedOption) as error:
         return await _show_one(visit, log, Replayed(error.reason, None, None))
     return await _show_one(visit, log, Replayed("ok", read.result, read.confidence))
 
