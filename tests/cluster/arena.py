@@ -43,15 +43,11 @@ class Running:
     address: str
 
     @property
-    def now(self) -> Trial | None:
-        """None while it is started again."""
-        return read_trial(self.file)
-
-    @property
-    def raylets(self) -> list[int]:
-        """One for each node; the first one is the head's."""
-        trial = self.now
-        return trial.raylets if trial else []
+    def now(self) -> Trial:
+        """Its processes, also while they are dead and are to be started again."""
+        trial = read_trial(self.file)
+        assert trial, "the cluster has ended"
+        return trial
 
 
 @contextmanager
@@ -123,7 +119,7 @@ def wait_until(condition: Callable[[], object], *, within_s: float) -> None:
 def workers(trial: Running) -> Mapping[int, int]:
     """The actors' processes, each with the raylet that it is a child of."""
     found = {}
-    for raylet in trial.raylets:
+    for raylet in trial.now.raylets:
         for child in children(raylet):
             if _command(child).startswith("ray::RemoteSolvers"):
                 found[child] = raylet

@@ -58,13 +58,12 @@ def kill_bridge(arena: Arena, trial: Running) -> None:
 
 def kill_node(arena: Arena, trial: Running) -> None:
     """The node that is not the head's; it comes back with the next head only."""
-    os.kill(trial.raylets[-1], signal.SIGKILL)
+    os.kill(trial.now.raylets[-1], signal.SIGKILL)
 
 
 def kill_head(arena: Arena, trial: Running) -> None:
     """The process that knows all nodes and workers; what supervises it starts all of them again."""
     now = trial.now
-    assert now
     os.kill(now.head, signal.SIGKILL)
     os.kill(now.raylets[0], signal.SIGKILL)
 

@@ -49,7 +49,7 @@ def test_a_type_is_read_on_the_cluster(arena: Arena, spec: SolverSpec) -> None:
 def test_each_type_has_a_worker_on_each_node(arena: Arena, trial: Running) -> None:
     nodes = status(trial)
     assert [node["workers"] for node in nodes] == [
-        {str(spec.type_id): 1 for spec in SPECS} for _ in trial.raylets
+        {str(spec.type_id): 1 for spec in SPECS} for _ in trial.now.raylets
     ]
 
 

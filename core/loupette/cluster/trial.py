@@ -53,16 +53,18 @@ def main(arguments: list[str]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     port = 0  # any at first
-    while not ended.is_set():
-        cluster = _start(port)
-        try:
-            port = int(cluster.address.rpartition(":")[2])
-            _tell(file, cluster)
-            while _pid_of(cluster.head_node, "gcs_server") and not ended.wait(_LOOK_S):
-                pass
-        finally:
-            file.unlink(missing_ok=True)
-            cluster.shutdown()
+    try:
+        while not ended.is_set():
+            cluster = _start(port)
+            try:
+                port = int(cluster.address.rpartition(":")[2])
+                _tell(file, cluster)
+                while _pid_of(cluster.head_node, "gcs_server") and not ended.wait(_LOOK_S):
+                    pass
+            finally:
+                cluster.shutdown()
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _start(port: int) -> Any:  # Ray's own Cluster, which is imported where it is used only
