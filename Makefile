@@ -24,8 +24,8 @@ test-cluster: test-postgres test-ray  ## what more than one machine needs
 test-postgres: .venv/developed  ## the contract of the store, two servers and faults on a real PostgreSQL
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || \
 	  (apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql >/dev/null)
-	timeout 1800 $(BIN)/python -m pytest -m cluster --ignore tests/cluster
-	timeout 1800 $(BIN)/python -m pytest --postgres -m "not sqlite" tests/web \
+	timeout -s INT -k 60 1800 $(BIN)/python -m pytest -m cluster --ignore tests/cluster
+	timeout -s INT -k 60 1800 $(BIN)/python -m pytest --postgres -m "not sqlite" tests/web \
 	  tests/test_concurrency.py tests/test_crash.py
 
 test-api: .venv/developed  ## /openapi.json against a running server, EXAMPLES=200 for each operation
@@ -35,7 +35,7 @@ test-browser: .venv/browser  ## the console in a Chromium: Debian's, or the one 
 	$(BIN)/python -m pytest tests/browser
 
 test-ray: .venv/clustered  ## solvers on a Ray cluster of two nodes, on loopback; minutes
-	timeout 1800 $(BIN)/python -m pytest -m cluster tests/cluster
+	timeout -s INT -k 60 1800 $(BIN)/python -m pytest -m cluster tests/cluster
 
 test-containers: .venv/contained  ## lint the container files and run their commands (apt-get install nginx-light)
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m pytest -m containers tests/test_containers.py
