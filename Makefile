@@ -24,8 +24,9 @@ test-cluster: test-postgres test-ray  ## what more than one machine needs
 test-postgres: .venv/developed  ## the contract of the store, two servers and faults on a real PostgreSQL
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || \
 	  (apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql >/dev/null)
-	timeout 1800 $(BIN)/python -m pytest -m cluster --ignore tests/cluster
-	timeout 1800 $(BIN)/python -m pytest --postgres -m "not sqlite" tests/web
+	timeout -s INT -k 60 1800 $(BIN)/python -m pytest -m cluster --ignore tests/cluster
+	timeout -s INT -k 60 1800 $(BIN)/python -m pytest --postgres -m "not sqlite" tests/web \
+	  tests/test_concurrency.py tests/test_crash.py
 
 test-api: .venv/developed  ## /openapi.json against a running server, EXAMPLES=200 for each operation
 	$(BIN)/python -m pytest tests/web/test_openapi.py --api-examples $(or $(EXAMPLES),200)
@@ -34,7 +35,7 @@ test-browser: .venv/browser  ## the console in a Chromium: Debian's, or the one 
 	$(BIN)/python -m pytest tests/browser
 
 test-ray: .venv/clustered  ## solvers on a Ray cluster of two nodes, on loopback; minutes
-	timeout 1800 $(BIN)/python -m pytest -m cluster tests/cluster
+	timeout -s INT -k 60 1800 $(BIN)/python -m pytest -m cluster tests/cluster
 
 test-containers: .venv/contained  ## lint the container files and run their commands (apt-get install nginx-light)
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m pytest -m containers tests/test_containers.py
@@ -69,8 +70,9 @@ conformance: .venv/developed  ## check the plugins with the kit, record their ti
 chaos: .venv/developed  ## [ROUNDS=200] [SEED=1]: a fault a round under load, then every promise checked
 	PYTHONPATH=tests $(BIN)/python -m chaos.rounds --rounds $(or $(ROUNDS),200) --seed $(or $(SEED),1)
 
-chaos-postgres: .venv/developed  ## [ROUNDS=10] [JSON=file]: two servers on PostgreSQL; one or it is killed
-	PYTHONPATH=tests $(BIN)/python -m chaos.shared --rounds $(or $(ROUNDS),10) $(if $(JSON),--json $(JSON))
+chaos-postgres: .venv/developed  ## [ROUNDS=14] [SEED=1] [JSON=file]: the same on PostgreSQL, then two servers
+	PYTHONPATH=tests $(BIN)/python -m chaos.rounds --postgres --rounds $(or $(ROUNDS),14) --seed $(or $(SEED),1)
+	PYTHONPATH=tests $(BIN)/python -m chaos.shared --rounds $(or $(ROUNDS),14) $(if $(JSON),--json $(JSON))
 
 fuzz: .venv/developed  ## [BODIES=100000] [SEED=1]: hostile bodies over loopback
 	PYTHONPATH=tests $(BIN)/python -m chaos.fuzz --bodies $(or $(BODIES),100000) --seed $(or $(SEED),1)
@@ -108,6 +110,7 @@ bench-logs: .venv/developed  ## [ROWS=10000000] [FOLDER=folder] [JSON=file]: wit
 bench-postgres: .venv/developed  ## [SECONDS=5] [JSON=file]: batched charges beside a textbook's
 	PYTHONPATH=tests $(BIN)/python bench/postgres.py $(if $(SECONDS),--seconds $(SECONDS)) \
 	  $(if $(JSON),--json $(JSON))
+
 bench-remote: .venv/clustered  ## [JSON=file]: what an image costs on a cluster beside a local worker
 	$(BIN)/python bench/remote.py $(if $(JSON),--json $(JSON))
 

@@ -1,13 +1,15 @@
 """Charges a second on PostgreSQL: through the batching writer, and as a textbook would write them.
 
-``make bench-postgres`` starts a PostgreSQL on loopback, with the disk's promises kept. Both ways do
-the same for a request: set its price aside in one transaction; then move balance, ledger and log in
-another. The textbook's begins a transaction, locks the account with ``SELECT ... FOR UPDATE``,
-writes and commits, over as many connections as a pool would have. Rounds of both alternate.
+``make bench-postgres`` starts a PostgreSQL on loopback, and both ways write on that one, with the
+same promises to the disk: fsync and synchronous_commit are on. Both do the same for a request: set
+its price aside in one transaction; then move balance, ledger and log in another. The textbook's
+begins a transaction, locks the account with ``SELECT ... FOR UPDATE``, writes and commits, over as
+many connections as a pool would have, with prepared statements. Rounds of both alternate; medians
+count.
 
-What must be three times the textbook's is the number of charges for a second of processor time, of
-client and database together: beside other programs, whoever has more processes is given more of the
-machine, and the textbook has sixteen. Charges a second are told, too.
+Three times the textbook's must be both the charges a second and those for a second of processor
+time, of client and database together: beside other programs, whoever has more processes is given
+more of the machine, and the textbook has sixteen.
 """
 
 import argparse
@@ -35,7 +37,7 @@ from loupette.store.postgres.front import SharedFront
 
 ACCOUNTS, POOL, PRICE = 50, 16, 1_000
 CLIENTS = BATCH  # as many requests as one commit takes; a pool makes the others wait
-ROUNDS = 3
+ROUNDS = 5
 NOW_MS = 1_730_419_200_000  # 2024-11-01 00:00:00 UTC
 
 # S608: of constants
@@ -167,7 +169,9 @@ def measure(seconds: float) -> dict[str, Any]:
             cpu_us[name].append(took_s / charges * 1e6)
         found = verify(database)
         assert found.ok, found.problems
-        (version,) = server.execute("SHOW server_version")[0]
+        shown = ("server_version", "fsync", "synchronous_commit")
+        (version, *promises) = [server.execute(f"SHOW {name}")[0][0] for name in shown]
+        assert promises == ["on", "on"], promises
     medians = {name: round(statistics.median(found)) for name, found in rates.items()}
     return {
         "command": "make bench-postgres",
@@ -203,7 +207,7 @@ def main() -> None:
     print(text)
     if options.json:
         options.json.write_text(text + "\n", encoding="utf-8")
-    if found["batched_over_textbook"]["charges_per_processor_s"] < options.at_least:
+    if min(found["batched_over_textbook"].values()) < options.at_least:
         raise SystemExit(f"batching gains less than {options.at_least:g} times")
 
 

@@ -338,6 +338,7 @@ def postgres_measured() -> str:
             for way, name in ways.items()
         ),
     )
+    times = charges["batched_over_textbook"]
     faults = table(
         ("under load of two servers", "times", "answers again after", "at the longest"),
         (
@@ -348,7 +349,10 @@ def postgres_measured() -> str:
     return (
         f"`{charges['command']}`, PostgreSQL {charges['postgres']} on the same machine beside"
         f" other programs, {charges['clients']} requests at once, {charges['date']}:\n\n"
-        f"{rates}\n`{deaths['command']}`: {deaths['acknowledged_charges']} acknowledged charges,"
+        f"{rates}\nThat is {times['charges_per_s']:g} times as many charges a second, and"
+        f" {times['charges_per_processor_s']:g} times as many for the same processor time; both on"
+        " one server with `fsync` and `synchronous_commit` on, in rounds that alternate.\n\n"
+        f"`{deaths['command']}`: {deaths['acknowledged_charges']} acknowledged charges,"
         f" {deaths['lost_or_doubled']} of them lost or made twice; {deaths['repeated_requests']}"
         " requests were repeated by their callers. The times have the start of the killed process"
         f" in them:\n\n{faults}"

@@ -23,6 +23,7 @@ _PARTS = {
 _FAULTS = {
     "worker": "`kill -9` of a worker on a node",
     "bridge": "`kill -9` of the server's bridge, with which all its workers end",
+    "head": "`kill -9` of the head and of its node, with which all nodes and workers end",
     "node": "`kill -9` of a node, for good",
 }
 
@@ -90,15 +91,15 @@ def faults() -> str:
         f" {measured['clients']} clients without pause, {measured['replicas']} workers on two"
         " nodes.\n"
     )
-    columns = ("fault", "next answer after", "all workers after", "answered meanwhile", "failed",
-               "charges lost, doubled or made for nothing")  # fmt: skip
+    columns = ("fault", "longest without an answer", "all workers after", "answered meanwhile",
+               "failed", "charges lost, doubled or made for nothing")  # fmt: skip
     return table(columns, rows) + when
 
 
 def _fault(row: Mapping[str, Any]) -> tuple[object, ...]:
     return (
         _FAULTS[row["fault"]],
-        f"{row['answers_s']:.1f} s",
+        f"{row['silence_s']:.1f} s",
         f"{row['whole_s']:.1f} s",
         row["answered"],
         row["failed"],

@@ -60,6 +60,26 @@ class Server:
         self._process.kill()
         self._process.wait(_WITHIN_S)
 
+    def fill_disk(self) -> None:
+        """Let what serves its clients write no more, and wait until it has come back from that.
+
+        It ends all of them then, and begins anew with what was committed, by itself.
+        """
+        doing = [
+            pid
+            for pid in self._children()
+            if _title(pid).startswith(f"postgres: {self._superuser}")
+        ]
+        for pid in doing:  # by a process of its user, who alone may; some end with the first
+            subprocess.run(
+                ["prlimit", f"--pid={pid}", "--fsize=0:"], capture_output=True, **self._as_user
+            )  # type: ignore[call-overload]  # as below
+        until_s = time.monotonic() + _WITHIN_S
+        while set(doing) & set(self._children()) or not self._is_up():
+            if time.monotonic() > until_s:
+                raise TimeoutError(self._log.read_text())
+            time.sleep(0.05)  # between two looks; how often it looks changes no result
+
     def stop(self) -> None:
         """End it at once, but in order."""
         if self._process is not None and self._process.poll() is None:
@@ -70,14 +90,18 @@ class Server:
         """Processor time of all its processes so far, those that ended too."""
         assert self._process is not None
         pid = self._process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         ended_s = sum(_times_s(pid)[2:])
-        return ended_s + sum(sum(_times_s(int(one))[:2]) for one in (pid, *children))
+        return ended_s + sum(sum(_times_s(one)[:2]) for one in (pid, *self._children()))
 
     def execute(self, sql: str, database: str = "postgres") -> list[tuple[object, ...]]:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             cursor = connection.execute(sql.encode())
             return cursor.fetchall() if cursor.description else []
+
+    def _children(self) -> list[int]:
+        assert self._process is not None
+        pid = self._process.pid
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def _spawn(self) -> None:
         settings = {
@@ -133,6 +157,14 @@ def _find_programs() -> Path:
     if postgres is None:
         raise FileNotFoundError("there is no PostgreSQL; make test-postgres installs Debian's")
     return Path(postgres).parent
+
+
+def _title(pid: int) -> str:
+    """What a process of PostgreSQL is for, as it shows itself."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def _times_s(pid: int) -> tuple[float, ...]:

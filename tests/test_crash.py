@@ -15,9 +15,9 @@ import pytest
 import fakes
 from conftest import issue_key
 from loupette.settings import Settings
-from loupette.store.database import Database
 from loupette.store.ledger import verify
 from loupette.store.logs import format_log_id
+from loupette.store.opening import open_database
 from serving import Reply, Server, running, serve, wait_until_gone
 
 pytestmark = pytest.mark.slow
@@ -75,9 +75,9 @@ class Load:
         return list(self.named.values())
 
 
-def charges(database: Path) -> Counter[str]:
+def charges(settings: Settings) -> Counter[str]:
     """How often each log id was charged; the ledger must add up besides."""
-    with Database.open(database) as opened:
+    with open_database(settings.database, settings.database_url) as opened:
         assert verify(opened).problems == ()
         rows = opened.reader.execute("SELECT log_id FROM ledger WHERE kind = 'charge'")
         return Counter(format_log_id(log_id) for (log_id,) in rows)
@@ -89,7 +89,7 @@ def settings(make_settings: Callable[..., Settings], tmp_path: Path) -> Settings
 
 
 def test_kill_of_the_server_loses_and_doubles_no_charge(settings: Settings) -> None:
-    key = issue_key(settings.database, "1000", rate=100_000)
+    key = issue_key(settings, "1000", rate=100_000)
     acknowledged: list[str] = []
     for number in range(ROUNDS):
         with serve(settings) as server:
@@ -101,7 +101,7 @@ def test_kill_of_the_server_loses_and_doubles_no_charge(settings: Settings) -> N
                 assert server.process.wait(30) == -signal.SIGKILL
             assert all(wait_until_gone(pid) for pid in workers)
         acknowledged += load.acknowledged
-        charged = charges(settings.database)
+        charged = charges(settings)
         assert set(charged.values()) == {1}
         assert not set(acknowledged) - set(charged)
         assert {reply.status for reply in load.replies} == {200}
@@ -109,18 +109,18 @@ def test_kill_of_the_server_loses_and_doubles_no_charge(settings: Settings) -> N
 
 
 def test_repeating_every_request_after_a_kill_charges_each_once(settings: Settings) -> None:
-    key = issue_key(settings.database, "1000", rate=100_000)
+    key = issue_key(settings, "1000", rate=100_000)
     with serve(settings) as server:
         load = Load(server, key, name="lost")
         with load.run():
             load.wait_for(PER_ROUND)
             server.process.kill()
             server.process.wait(30)
-    before = charges(settings.database)
+    before = charges(settings)
     with serve(settings) as server:
         again = {name: server.post(FIELDS, key, {"Idempotency-Key": name}) for name in load.sent}
     assert {reply.status for reply in again.values()} == {200}
-    after = charges(settings.database)
+    after = charges(settings)
     assert not set(before) - set(after)
     assert len(after) == after.total() == len(load.sent)
     told = {name: reply.json["data"]["log_id"] for name, reply in again.items()}
@@ -128,7 +128,7 @@ def test_repeating_every_request_after_a_kill_charges_each_once(settings: Settin
 
 
 def test_kill_of_the_workers_costs_no_charge(settings: Settings) -> None:
-    key = issue_key(settings.database, "1000", rate=100_000)
+    key = issue_key(settings, "1000", rate=100_000)
     with serve(settings) as server:
         load = Load(server, key, name="workers")
         with load.run():
@@ -138,7 +138,7 @@ def test_kill_of_the_workers_costs_no_charge(settings: Settings) -> None:
                 os.kill(victim, signal.SIGKILL)
                 assert wait_until_gone(victim)
             load.wait_for((ROUNDS + 1) * PER_ROUND)
-        live = charges(settings.database)
+        live = charges(settings)
     assert set(live.values()) == {1}
     assert set(load.acknowledged) == set(live)
     codes = Counter(reply.status for reply in load.replies)
@@ -147,7 +147,7 @@ def test_kill_of_the_workers_costs_no_charge(settings: Settings) -> None:
 
 
 def test_workers_of_a_killed_server_exit_though_a_solver_hangs(settings: Settings) -> None:
-    key = issue_key(settings.database)
+    key = issue_key(settings)
     black = base64.b64encode(fakes.draw_png(colour="black")).decode()
     body = f'{{"image": "{black}", "type": {fakes.SLOW}}}'.encode()
     head = f"POST /api/v1/captcha.php HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n"
@@ -164,7 +164,7 @@ def test_workers_of_a_killed_server_exit_though_a_solver_hangs(settings: Setting
 
 
 def test_a_terminated_server_ends_its_workers_and_frees_the_database(settings: Settings) -> None:
-    key = issue_key(settings.database, "1")
+    key = issue_key(settings, "1")
     for _ in range(2):
         with serve(settings) as server:
             assert server.post(FIELDS, key).status == 200
@@ -172,4 +172,4 @@ def test_a_terminated_server_ends_its_workers_and_frees_the_database(settings: S
             server.process.send_signal(signal.SIGTERM)
             server.process.wait(30)
         assert all(wait_until_gone(pid) for pid in workers)
-    assert len(charges(settings.database)) == 2
+    assert len(charges(settings)) == 2

@@ -36,7 +36,7 @@ def test_each_part_is_shown_with_where_it_is_full(
 def test_a_fault_is_shown_with_what_it_cost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row = {"fault": "node", "answers_s": 0.53, "whole_s": 69.9, "answered": 846, "failed": 0}
+    row = {"fault": "node", "silence_s": 0.53, "whole_s": 69.9, "answered": 846, "failed": 0}
     report = {"date": "2026-01-02", "command": "make bench-cluster", "clients": 8, "replicas": 2}
     rounds = {"rounds": [row | {"breaches": ["LOG1 was charged twice"]}]}
     write(tmp_path, monkeypatch, "CLUSTER", report | rounds)

@@ -114,6 +114,7 @@ class Engine:
             render: makes the reply that is stored for the Idempotency-Key.
 
         Raises:
+            IdempotencyTaken: another server has answered it meanwhile, see `Repeats.find`.
             LoupetteError: nothing was charged, and nothing is in the log yet (see `fail`).
         """
         served = self.catalogue.find(posted.type_id)
@@ -122,7 +123,10 @@ class Engine:
         options = check_options(posted.options, served.spec)
         task = Task(posted.type_id, posted.image, posted.image2, options)
         hold = await self.front.hold(
-            call.key.account_id, served.price_micros, within_s=served.deadline_s
+            call.key.account_id,
+            served.price_micros,
+            within_s=served.deadline_s,
+            idempotency_key=call.idempotency[0] if call.idempotency else None,
         )
         try:
             answer = await _unless_gone(read_once(self.pool, served, task), gone)

@@ -404,7 +404,7 @@ class StoreError(OperatorError):
 
 
 class IdempotencyTaken(StoreError):
-    """Another request with the same Idempotency-Key was charged first; this one was not."""
+    """Another request with this Idempotency-Key was answered first; this one was not charged."""
 
     reason = "idempotency_taken"
 

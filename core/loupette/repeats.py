@@ -22,29 +22,38 @@ class Repeats:
     async def once(self, call: Call) -> AsyncIterator[StoredReply | None]:
         """Let one request for an Idempotency-Key through at a time; give its reply if there is one.
 
+        Of other servers nothing is known here: those a hold waits for, see `Front.hold`.
+
         Raises:
             IdempotencyMismatch: the key was used for another request.
         """
         if call.idempotency is None:
             yield None
             return
-        name, digest = call.idempotency
-        slot = (call.key.account_id, name)
+        slot = (call.key.account_id, call.idempotency[0])
         while slot in self._running:
             await self._running[slot].wait()
         done = self._running[slot] = asyncio.Event()
         try:
-            stored = await self._front.find_reply(*slot)
-            if stored is not None:
-                if stored.body_hash != digest:
-                    raise IdempotencyMismatch(
-                        "this Idempotency-Key came before, with another request"
-                    )
-                await self._record_replay(call, stored)
-            yield stored
+            yield await self.find(call)
         finally:
             del self._running[slot]
             done.set()
+
+    async def find(self, call: Call) -> StoredReply | None:
+        """The reply that was stored for a call's Idempotency-Key; that it is given again is logged.
+
+        Raises:
+            IdempotencyMismatch: as `once`.
+        """
+        assert call.idempotency
+        name, digest = call.idempotency
+        stored = await self._front.find_reply(call.key.account_id, name)
+        if stored is not None:
+            if stored.body_hash != digest:
+                raise IdempotencyMismatch("this Idempotency-Key came before, with another request")
+            await self._record_replay(call, stored)
+        return stored
 
     async def _record_replay(self, call: Call, stored: StoredReply) -> None:
         entry = LogEntry(

@@ -3,26 +3,22 @@
 import http.client
 import os
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
-from typing import IO
-
-from click.testing import CliRunner
+from typing import IO, TYPE_CHECKING
 
 import fakes
-from chaos import clock, violent
+from chaos import books, clock, violent
 from chaos.clients import WHITE, Told
-from loupette.cli.main import main as loupette
-from loupette.money import to_yuan
 from loupette.settings import Settings
-from loupette.store.database import Database, open_to_read
 from loupette.store.keys import create_key
-from loupette.store.logs import format_log_id
+from loupette.store.opening import open_database
 from serving import Reply, Server, find_port, start, stop
+
+if TYPE_CHECKING:
+    import pgserver  # not imported before it is used: it needs psycopg
 
 WORKERS = 2
 WHOLE_WITHIN_S = 60.0
@@ -44,6 +40,7 @@ class Arena:
         clock: the file with the step of the server's clock.
         server: the one that runs now.
         told: what all clients were told.
+        postgres: with its database; None where that is a SQLite file.
     """
 
     settings: Settings
@@ -51,20 +48,23 @@ class Arena:
     clock: Path
     server: Server
     told: Told = field(default_factory=Told)
+    postgres: "pgserver.Server | None" = None
     _messages: IO[bytes] | None = None
 
     @classmethod
     @contextmanager
-    def open(cls, folder: Path) -> Iterator["Arena"]:
+    def open(cls, folder: Path, *, postgres: "pgserver.Server | None" = None) -> Iterator["Arena"]:
         """Start a server in an empty folder, and end it with the block."""
-        settings = _settings(folder)
+        settings = _settings(folder, postgres.url() if postgres else None)
         clock.set_clock(folder / "clock", 0)
         os.environ[clock.VARIABLE] = str(folder / "clock")
-        with Database.open(settings.database) as database:
+        with open_database(settings.database, settings.database_url) as database:
             key = create_key(database, "chaos", opening_micros=10**12, rate=10**6, now_ms=0).secret
         with (folder / "messages").open("wb") as messages:
             server = start(settings, find_port(), messages=messages)
-            arena = cls(settings, key, folder / "clock", server, _messages=messages)
+            arena = cls(
+                settings, key, folder / "clock", server, postgres=postgres, _messages=messages
+            )
             try:
                 arena.wait_until_whole()
                 yield arena
@@ -112,7 +112,7 @@ class Arena:
 
     def find_breaches(self, *, within_s: float) -> list[str]:
         """What of the promises does not hold, with no request on its way; nothing if all do."""
-        return [*self._open_after(within_s), *self._unsound(), *self._ill_charged()]
+        return [*self._open_after(within_s), *books.find_breaches(self.settings, self.told)]
 
     def _open_after(self, within_s: float) -> Iterator[str]:
         deadline_s = time.monotonic() + within_s
@@ -122,38 +122,8 @@ class Arena:
             if left:
                 yield f"{name} is {left:g} with no request on its way"
 
-    def _unsound(self) -> Iterator[str]:
-        done = CliRunner().invoke(
-            loupette, ["--database", str(self.settings.database), "ledger", "verify"]
-        )
-        if done.exit_code:
-            yield f"ledger verify: {done.output.strip()}"
 
-    def _ill_charged(self) -> Iterator[str]:
-        """Compare all that was told with all that was charged, by log ID."""
-        charges = self._charges()
-        times = Counter(log_id for log_id, _ in charges)
-        cost = dict(charges)
-        for log_id, told in self.told.charged.items():
-            if times[log_id] != 1:
-                yield f"{log_id} was acknowledged and charged {times[log_id]} times"
-            elif cost[log_id] != told:
-                yield f"{log_id} costs {cost[log_id]}, and {told} was told"
-        for log_id in self.told.failed & times.keys():
-            yield f"{log_id} failed and was charged"
-        for log_id in times.keys() - self.told.charged.keys() - self.told.failed:
-            yield f"{log_id} was charged, and nobody was told"
-
-    def _charges(self) -> list[tuple[str, Decimal]]:
-        reader = open_to_read(self.settings.database)
-        try:
-            rows = reader.execute("SELECT log_id, -amount FROM ledger WHERE kind = 'charge'")
-            return [(format_log_id(log_id), Decimal(to_yuan(amount))) for log_id, amount in rows]
-        finally:
-            reader.close()
-
-
-def _settings(folder: Path) -> Settings:
+def _settings(folder: Path, database_url: str | None) -> Settings:
     tables = (
         f"[types.{type_id}]\nprice = 0.01\ndeadline_s = {_DEADLINES_S.get(type_id, 5)}\n"
         for type_id in _TYPES
@@ -162,6 +132,7 @@ def _settings(folder: Path) -> Settings:
     registry.write_text("\n".join(tables), encoding="utf-8")
     return Settings(
         database=folder / "chaos.db",
+        database_url=database_url,
         registry=registry,
         workers=WORKERS,
         body_timeout_s=2.0,

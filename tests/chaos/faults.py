@@ -63,7 +63,13 @@ def _state(pid: int) -> str:
 
 
 def _fill_disk(arena: Arena, rng: random.Random, load: Load) -> float:
-    """No file of the server may grow beyond a size; what any user may do to their own process."""
+    """No file of the server may grow beyond a size; what any user may do to their own process.
+
+    With PostgreSQL it is the database's disk, which its callers wait for.
+    """
+    if arena.postgres:
+        arena.postgres.fill_disk()
+        return time.monotonic()
     pid = arena.server.process.pid
     limit = rng.choice([0, 4096, 65_536])
     _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -92,15 +93,32 @@ def _line(name: str, rows: Sequence[Row]) -> str:
     )
 
 
+@contextmanager
+def open_arena(folder: Path, *, on_postgres: bool) -> Iterator[Arena]:
+    """A server on either database, which ends with the block."""
+    if not on_postgres:
+        with Arena.open(folder) as arena:
+            yield arena
+        return
+    import pgserver  # here, as it needs psycopg
+
+    with pgserver.running() as postgres, Arena.open(folder, postgres=postgres) as arena:
+        yield arena
+
+
 def main() -> None:
     """Exit with 1 if any promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--postgres", action="store_true", help="on PostgreSQL, not SQLite")
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     began_s = time.monotonic()
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory() as folder, Arena.open(Path(folder)) as arena:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_arena(Path(folder), on_postgres=arguments.postgres) as arena,
+    ):
         played = play(arena, arguments.rounds, seed=arguments.seed, within_s=ANSWERS_WITHIN_S)
         for row in played:
             rows.append(row)

@@ -10,29 +10,27 @@ import json
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from pathlib import Path
 from typing import IO
 
 import fakes
 import pgserver
+from chaos import books, violent
 from chaos.clients import WHITE, Load, Told
-from loupette.money import to_yuan
 from loupette.settings import Settings
-from loupette.store.audit import audit
 from loupette.store.keys import create_key
-from loupette.store.logs import format_log_id
-from loupette.store.opening import open_database, read_database
+from loupette.store.opening import open_database
 from serving import Reply, Server, find_port, start, stop
 
 CLIENTS = 4
 """Of each server."""
 ANSWERS = 20
 """Of each server, before a fault and after it."""
+_TYPES = (fakes.ECHO, fakes.REFUSES, violent.PAUSES)
 _POLL_S = 0.02
 _WITHIN_S = 60.0
 
@@ -56,13 +54,14 @@ class Pair:
         with ExitStack() as opened:
             postgres = opened.enter_context(pgserver.running())
             registry = folder / "registry.toml"
-            registry.write_text(f"[types.{fakes.ECHO}]\nprice = 0.01\n", encoding="utf-8")
+            tables = (f"[types.{type_id}]\nprice = 0.01\n" for type_id in _TYPES)
+            registry.write_text("".join(tables), encoding="utf-8")
             settings = Settings(
                 database=folder / "front.db",
                 database_url=postgres.url(),
                 registry=registry,
                 workers=1,
-                plugins=("fakes",),
+                plugins=("fakes", "chaos.violent"),
             )
             with open_database(settings.database, settings.database_url) as database:
                 key = create_key(
@@ -120,28 +119,8 @@ class Pair:
             yield loads
 
     def find_breaches(self) -> list[str]:
-        """What of the promises does not hold, with no request on its way; nothing if all do."""
-        with read_database(self.settings.database, self.settings.database_url) as reader:
-            unsound = list(audit(reader).problems)
-            rows = reader.execute("SELECT log_id, -amount FROM ledger WHERE kind = 'charge'")
-            charges = [(format_log_id(number), Decimal(to_yuan(cost))) for number, cost in rows]
-            held = reader.execute(
-                "SELECT (SELECT SUM(held) FROM accounts),"
-                " (SELECT COALESCE(SUM(amount), 0) FROM holds)"
-            ).fetchone()
-        if held[0] != held[1]:
-            unsound.append(f"the accounts have {held[0]} held, the holds are {held[1]}")
-        return [*unsound, *self._ill_charged(charges)]
-
-    def _ill_charged(self, charges: Sequence[tuple[str, Decimal]]) -> Iterator[str]:
-        times = Counter(log_id for log_id, _ in charges)
-        for log_id in self.told.charged:
-            if times[log_id] != 1:
-                yield f"{log_id} was acknowledged and charged {times[log_id]} times"
-        for log_id in self.told.failed & times.keys():
-            yield f"{log_id} failed and was charged"
-        for log_id in times.keys() - self.told.charged.keys() - self.told.failed:
-            yield f"{log_id} was charged, and nobody was told"
+        """As `books.find_breaches`."""
+        return [*books.find_breaches(self.settings, self.told)]
 
 
 def kill_server(pair: Pair) -> float:
@@ -193,23 +172,24 @@ def play(pair: Pair, rounds: int) -> Iterator[Row]:
         yield Row(name, whole_s, pair.find_breaches())
 
 
-def spend(pair: Pair, *, clients: int) -> list[Reply]:
+def ask_at_once(
+    pair: Pair,
+    *,
+    clients: int,
+    type_id: int = fakes.ECHO,
+    image: str = WHITE,
+    headers: Mapping[str, str] | None = None,
+) -> list[Reply]:
     """As many clients at once, half at each server, one request each, without repeats."""
-    replies: list[Reply] = []
     together = threading.Barrier(clients)
 
-    def ask(server: Server) -> None:
+    def ask(number: int) -> Reply:
         together.wait(_WITHIN_S)
-        replies.append(server.post({"image": WHITE, "type": fakes.ECHO}, pair.key))
+        fields = {"image": image, "type": type_id}
+        return pair.servers[number % 2].post(fields, pair.key, headers)
 
-    threads = [
-        threading.Thread(target=ask, args=[pair.servers[number % 2]]) for number in range(clients)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(_WITHIN_S)
-    return replies
+    with ThreadPoolExecutor(clients) as threads:
+        return list(threads.map(ask, range(clients)))
 
 
 def summarize(rows: Sequence[Row], told: Told) -> dict[str, object]:

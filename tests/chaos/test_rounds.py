@@ -7,17 +7,24 @@ import pytest
 
 from chaos.arena import Arena
 from chaos.faults import FAULTS
-from chaos.rounds import Row, play, summarize
+from chaos.rounds import Row, open_arena, play, summarize
 
-pytestmark = pytest.mark.slow
-
-WITHIN_S = 20.0
+WITHIN_S = 60.0
 """The promise is 3 s on a free machine, which `make chaos` demands; a busy one gets this long."""
 
 
-@pytest.fixture(scope="module")
-def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
-    with Arena.open(tmp_path_factory.mktemp("chaos")) as opened:
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param("sqlite", marks=pytest.mark.slow),
+        pytest.param("postgres", marks=pytest.mark.cluster),
+    ],
+)
+def arena(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Arena]:
+    folder = tmp_path_factory.mktemp("chaos")
+    with open_arena(folder, on_postgres=request.param == "postgres") as opened:
         yield opened
 
 

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from chaos.shared import FAULTS, Pair, play, spend
+import fakes
+from chaos import violent
+from chaos.clients import BLACK
+from chaos.shared import FAULTS, Pair, ask_at_once, play
 
 pytestmark = pytest.mark.cluster
 
@@ -24,6 +27,20 @@ def test_death_of_a_server_or_of_the_database_breaks_no_promise(pair: Pair) -> N
     assert set(pair.told.replies) == {200}, "a caller who repeats saw a failure"
 
 
+@pytest.mark.parametrize(("type_id", "status"), [(violent.PAUSES, 200), (fakes.REFUSES, 400)])
+def test_an_idempotency_key_that_two_servers_get_at_once_is_answered_once(
+    pair: Pair, type_id: int, status: int
+) -> None:
+    """As one server answers it; the type takes its time, so none is done when the last comes."""
+    name = {"Idempotency-Key": f"at-once-{type_id}"}
+    replies = ask_at_once(pair, clients=16, type_id=type_id, image=BLACK, headers=name)
+    assert [reply.status for reply in replies] == [status] * 16
+    assert len({repr(reply.json) for reply in replies}) == 1
+    assert sum("idempotent-replayed" in reply.headers for reply in replies) == 15
+    pair.told.note(replies[0])
+    assert pair.find_breaches() == []
+
+
 def test_what_a_dead_server_held_is_released_by_the_other(pair: Pair) -> None:
     pair.postgres.execute(
         "INSERT INTO holds VALUES (7, 1, 500, 0); UPDATE accounts SET held = held + 500"
@@ -36,7 +53,7 @@ def test_what_a_dead_server_held_is_released_by_the_other(pair: Pair) -> None:
 
 def test_sixty_four_clients_get_ten_answers_for_the_money_of_ten(tmp_path: Path) -> None:
     with Pair.open(tmp_path, balance_micros=120_000) as pair:  # two were spent to see it is ready
-        replies = spend(pair, clients=64)
+        replies = ask_at_once(pair, clients=64)
         assert Counter(reply.status for reply in replies) == {200: 10, 402: 54}
         charged = "SELECT COUNT(*), SUM(amount) FROM ledger WHERE kind = 'charge'"
         assert [tuple(map(int, row)) for row in pair.postgres.execute(charged)] == [(12, -120_000)]

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chaos.arena import Arena
@@ -35,22 +35,37 @@ def command(*arguments: str) -> str:
     return done.stdout
 
 
+@dataclass(frozen=True)
+class Running:
+    """A cluster that runs; its processes change when its head has died."""
+
+    file: Path
+    address: str
+
+    @property
+    def now(self) -> Trial:
+        """Its processes, also while they are dead and are to be started again."""
+        trial = read_trial(self.file)
+        assert trial, "the cluster has ended"
+        return trial
+
+
 @contextmanager
-def run_trial(folder: Path) -> Iterator[Trial]:
+def run_trial(folder: Path) -> Iterator[Running]:
     """`loupette cluster up`, and `down` with the block."""
     file = folder / "cluster.json"
     command("up", "--file", str(file))
     try:
         trial = read_trial(file)
         assert trial
-        yield trial
+        yield Running(file, trial.address)
     finally:
         command("down", "--file", str(file))
 
 
 @contextmanager
 def serve_on(
-    trial: Trial, folder: Path, registry: str, *, plugins: tuple[str, ...]
+    trial: Running, folder: Path, registry: str, *, plugins: tuple[str, ...]
 ) -> Iterator[Arena]:
     """A server that is ready, with a rich key; it must end well with the block."""
     (folder / "registry.toml").write_text(registry, encoding="utf-8")
@@ -101,10 +116,10 @@ def wait_until(condition: Callable[[], object], *, within_s: float) -> None:
         time.sleep(_POLL_S)  # a poll; the deadline decides
 
 
-def workers(trial: Trial) -> Mapping[int, int]:
+def workers(trial: Running) -> Mapping[int, int]:
     """The actors' processes, each with the raylet that it is a child of."""
     found = {}
-    for raylet in trial.raylets:
+    for raylet in trial.now.raylets:
         for child in children(raylet):
             if _command(child).startswith("ray::RemoteSolvers"):
                 found[child] = raylet
@@ -131,9 +146,9 @@ def _command(pid: int) -> str:
         return ""
 
 
-def status(trial: Trial, folder: Path) -> list[dict[str, object]]:
+def status(trial: Running) -> list[dict[str, object]]:
     """`loupette cluster status`."""
-    file = folder / "cluster.json"
-    file.write_text(json.dumps({"address": trial.address, "pid": trial.pid, "raylets": []}))
-    read: list[dict[str, object]] = json.loads(command("status", "--file", str(file), "--json"))
+    read: list[dict[str, object]] = json.loads(
+        command("status", "--file", str(trial.file), "--json")
+    )
     return read

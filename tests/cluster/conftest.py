@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.arena import run_trial
-from loupette.cluster.trial import Trial
+from cluster.arena import Running, run_trial
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -16,6 +15,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="module")
-def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with run_trial(tmp_path_factory.mktemp("cluster")) as running:
         yield running

@@ -17,8 +17,7 @@ from pathlib import Path
 import fakes
 from chaos.arena import Arena
 from chaos.clients import Load
-from cluster.arena import children, on_ray, run_trial, serve_on, wait_until, workers
-from loupette.cluster.trial import Trial
+from cluster.arena import Running, children, on_ray, run_trial, serve_on, wait_until, workers
 
 CLIENTS = 8
 BEFORE, AFTER = 20, 20
@@ -32,44 +31,70 @@ class Row:
 
     Attributes:
         fault: its name.
-        answers_s: from the fault to the first answer to a request that came after it.
+        silence_s: the longest time without an answer to anybody.
         whole_s: until all workers were there again.
         answered, failed: requests meanwhile.
         breaches: of the promises of `Arena.find_breaches`.
     """
 
     fault: str
-    answers_s: float
+    silence_s: float
     whole_s: float
     answered: int
     failed: int
     breaches: list[str]
 
 
-def kill_worker(arena: Arena, trial: Trial) -> None:
+def kill_worker(arena: Arena, trial: Running) -> None:
     """One actor's process."""
     os.kill(next(iter(workers(trial))), signal.SIGKILL)
 
 
-def kill_bridge(arena: Arena, trial: Trial) -> None:
+def kill_bridge(arena: Arena, trial: Running) -> None:
     """What joins the server to the cluster, and all its actors with it."""
     (bridge,) = children(arena.server.process.pid)
     os.kill(bridge, signal.SIGKILL)
 
 
-def kill_node(arena: Arena, trial: Trial) -> None:
-    """The node that is not the head's, for good."""
-    os.kill(trial.raylets[-1], signal.SIGKILL)
+def kill_node(arena: Arena, trial: Running) -> None:
+    """The node that is not the head's; it comes back with the next head only."""
+    os.kill(trial.now.raylets[-1], signal.SIGKILL)
 
 
-FAULTS: Mapping[str, Callable[[Arena, Trial], None]] = {
+def kill_head(arena: Arena, trial: Running) -> None:
+    """The process that knows all nodes and workers; what supervises it starts all of them again."""
+    now = trial.now
+    os.kill(now.head, signal.SIGKILL)
+    os.kill(now.raylets[0], signal.SIGKILL)
+
+
+FAULTS: Mapping[str, Callable[[Arena, Running], None]] = {
     "worker": kill_worker,
     "bridge": kill_bridge,
-    "node": kill_node,  # the last, as it does not come back
+    "node": kill_node,
+    "head": kill_head,
 }
 
 
-def play(fault: str, arena: Arena, trial: Trial) -> Row:
+class Silence:
+    """How long nobody was answered, as far as it was looked."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._answers = load.answers
+        self._since_s = time.monotonic()
+        self.longest_s = 0.0
+
+    def look(self) -> bool:
+        """Look once; true, so that conditions can begin with it."""
+        now_s = time.monotonic()
+        self.longest_s = max(self.longest_s, now_s - self._since_s)
+        if self._load.answers != self._answers:
+            self._answers, self._since_s = self._load.answers, now_s
+        return True
+
+
+def play(fault: str, arena: Arena, trial: Running) -> Row:
     """One round."""
     before = set(workers(trial))
     load = Load(arena.server, arena.key, arena.told, name=fault, clients=CLIENTS)
@@ -78,17 +103,24 @@ def play(fault: str, arena: Arena, trial: Trial) -> Row:
         answers, failures = load.answers, load.failures
         FAULTS[fault](arena, trial)
         since_s = time.monotonic()
-        wait_until(lambda: arena.ask().status == 200, within_s=WHOLE_WITHIN_S)
-        answers_s = time.monotonic() - since_s
+        silence = Silence(load)
         wait_until(
-            lambda: len(now := set(workers(trial))) == REPLICAS and now != before,
+            lambda: (
+                silence.look() and len(now := set(workers(trial))) == REPLICAS and now != before
+            ),
             within_s=WHOLE_WITHIN_S,
         )
         whole_s = time.monotonic() - since_s
-        load.wait_for(answers=AFTER, timeout_s=120)
+        enough = load.answers + AFTER
+        wait_until(lambda: silence.look() and load.answers >= enough, within_s=WHOLE_WITHIN_S)
     breaches = arena.find_breaches(within_s=60)
     return Row(
-        fault, answers_s, whole_s, load.answers - answers, load.failures - failures, breaches
+        fault,
+        silence.longest_s,
+        whole_s,
+        load.answers - answers,
+        load.failures - failures,
+        breaches,
     )
 
 
@@ -107,7 +139,10 @@ def main() -> None:
         run_trial(folder := Path(name)) as trial,
         serve_on(trial, folder, open_registry(), plugins=("fakes",)) as arena,
     ):
-        rows = [play(fault, arena, trial) for fault in FAULTS]
+        rows = []
+        for fault in FAULTS:
+            rows.append(play(fault, arena, trial))
+            print(rows[-1], flush=True)
     report = {
         "date": datetime.now(UTC).date().isoformat(),
         "command": "make bench-cluster",
@@ -116,8 +151,6 @@ def main() -> None:
         "rounds": [asdict(row) for row in rows],
     }
     arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    for row in rows:
-        print(row)
 
 
 if __name__ == "__main__":

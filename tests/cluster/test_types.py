@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from chaos.arena import Arena
-from cluster.arena import on_ray, serve_on, status
-from loupette.cluster.trial import Trial
+from cluster.arena import Running, on_ray, serve_on, status
 from loupette.manager import load_plugins
 from loupette.plugin import SolverSpec
 
@@ -22,7 +21,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def arena(trial: Trial, folder: Path) -> Iterator[Arena]:
+def arena(trial: Running, folder: Path) -> Iterator[Arena]:
     registry = "".join(on_ray(spec.type_id) for spec in SPECS)
     with serve_on(trial, folder, registry, plugins=()) as running:
         yield running
@@ -47,10 +46,10 @@ def test_a_type_is_read_on_the_cluster(arena: Arena, spec: SolverSpec) -> None:
     assert reply.json["data"]["result"] == spec.sample_answer
 
 
-def test_each_type_has_a_worker_on_each_node(arena: Arena, trial: Trial, folder: Path) -> None:
-    nodes = status(trial, folder)
+def test_each_type_has_a_worker_on_each_node(arena: Arena, trial: Running) -> None:
+    nodes = status(trial)
     assert [node["workers"] for node in nodes] == [
-        {str(spec.type_id): 1 for spec in SPECS} for _ in trial.raylets
+        {str(spec.type_id): 1 for spec in SPECS} for _ in trial.now.raylets
     ]
 
 

@@ -87,6 +87,9 @@ def test_browsers_get_a_page_with_every_type(client: TestClient) -> None:
 
 
 def test_the_root_answers_as_the_catalogue_does(client: TestClient) -> None:
+    app: Any = client.app
+    assert client.portal
+    client.portal.call(asyncio.wait_for, app.state.service.engine.pool.wait_ready(), 60)
     reply = client.get("/", follow_redirects=False)
     assert (reply.status_code, reply.json()["data"]) == (200, client.get("/types").json()["data"])
     assert client.get("/", headers={"Accept": BROWSER}).text.startswith("<!")

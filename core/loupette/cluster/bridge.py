@@ -43,6 +43,8 @@ PART_BYTES = 64 * 1024
 more work than to send it along."""
 NAMESPACE = "loupette"
 JOIN_WITHIN_S = 60.0
+_AGAIN_S = 0.2
+_HEAD_WITHIN_S = 5.0
 _SHOWN = 300
 WATCH = "watch"
 """Of an actor's two groups of threads, the one that never waits for the solver."""
@@ -60,6 +62,7 @@ async def _serve(server: socket.socket) -> None:
     plan = decode_plan(await _receive(reader))
     try:
         async with asyncio.timeout(JOIN_WITHIN_S):  # Ray itself would try for ever
+            await _reach_head(plan.address)
             await asyncio.to_thread(_join, plan)
     except (OSError, RuntimeError, ValueError) as error:  # as Ray says it in turn
         await _decline(
@@ -71,6 +74,22 @@ async def _serve(server: socket.socket) -> None:
         while True:
             bridge.obey(decode_order(await _receive(reader)))
     ray.shutdown()  # which ends the actors: they belong to this process
+
+
+async def _reach_head(address: str) -> None:
+    """Wait until the head listens, where the address says where it is.
+
+    Ray, once it was refused, takes half a minute to find a head that is back.
+    """
+    host, _, port = address.rpartition(":")
+    while port.isdecimal():
+        try:
+            _, writer = await asyncio.open_connection(host, int(port))
+        except OSError:
+            await asyncio.sleep(_AGAIN_S)
+        else:
+            writer.close()
+            return
 
 
 def _join(plan: Plan) -> None:
@@ -194,7 +213,11 @@ async def _living() -> list[dict[str, Any]]:
 
 
 async def _is_alive(node: str) -> bool:
-    return any(one["NodeID"] == node for one in await _living())
+    try:
+        async with asyncio.timeout(_HEAD_WITHIN_S):
+            return any(one["NodeID"] == node for one in await _living())
+    except TimeoutError:  # who would know is away: nothing else is to blame either
+        return False
 
 
 def _shorten(error: RayError) -> str:

@@ -2,9 +2,8 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from loupette.errors import Overloaded, StoreError
 
@@ -17,9 +16,8 @@ QUEUE = 10_000
 class Job(Protocol):
     """Something to be done, and who waits for it."""
 
-    @property
-    def future(self) -> "Future[Any]":  # Any: the queue holds jobs of every result type
-        """Resolved by whoever does it."""
+    def begin(self) -> bool:
+        """Whether it is to be done; false where nobody waits for it any more."""
         ...
 
 
@@ -33,7 +31,7 @@ class Batches(Generic[AnyJob]):
     the next batch gathers.
 
     Args:
-        do: does a batch and resolves its futures; it must not raise.
+        do: does a batch and tells who waits for it; it must not raise.
         name: of the thread.
     """
 
@@ -49,8 +47,6 @@ class Batches(Generic[AnyJob]):
 
     def put(self, job: AnyJob) -> None:
         """Queue a job. Safe from any thread, and it does not block.
-
-        Cancelling its future while it is still queued takes it out: it is never done.
 
         Raises:
             Overloaded: 10 000 jobs wait already.
@@ -85,7 +81,7 @@ class Batches(Generic[AnyJob]):
         batch: list[AnyJob] = []
         job = self._queue.get()
         while job is not None:
-            if job.future.set_running_or_notify_cancel():
+            if job.begin():
                 batch.append(job)
             if len(batch) == BATCH:
                 return batch, True

@@ -54,16 +54,26 @@ class Front(Protocol):
         """What was stored for an Idempotency-Key."""
         ...
 
-    async def hold(self, account_id: int, amount_micros: int, *, within_s: float) -> Held:
+    async def hold(
+        self,
+        account_id: int,
+        amount_micros: int,
+        *,
+        within_s: float,
+        idempotency_key: str | None = None,
+    ) -> Held:
         """Set money aside until it is settled or released.
 
         Args:
             account_id: whose.
             amount_micros: how much.
             within_s: how long the work may take; a hold of a server that died ends some time later.
+            idempotency_key: of the request; while another server has a hold under it, this waits.
 
         Raises:
             InsufficientBalance: the balance, less what is held, is short.
+            IdempotencyTaken: another server has answered a request with this key meanwhile.
+            Overloaded: another server does not come to an end with it.
         """
         ...
 
@@ -124,7 +134,14 @@ class LocalFront:
     async def find_reply(self, account_id: int, key: str) -> StoredReply | None:
         return idempotency.find(self._db.reader, account_id, key)
 
-    async def hold(self, account_id: int, amount_micros: int, *, within_s: float) -> Hold:
+    async def hold(
+        self,
+        account_id: int,
+        amount_micros: int,
+        *,
+        within_s: float,
+        idempotency_key: str | None = None,
+    ) -> Hold:
         return self.ledger.hold(account_id, amount_micros)
 
     async def settle(self, hold: Held, log: LogEntry, reply: IdempotentReply | None) -> Settled:

@@ -90,7 +90,7 @@ def insert(connection: Connection, account_id: int, key: str, reply: StoredReply
         ),
     )
     if cursor.rowcount == 0:
-        raise IdempotencyTaken("this Idempotency-Key was charged by another request meanwhile")
+        raise IdempotencyTaken("another request with this Idempotency-Key was answered meanwhile")
 
 
 def purge(db: Store, *, now_ms: int) -> int:

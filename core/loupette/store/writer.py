@@ -21,6 +21,9 @@ class _Job:
     result: Any = None
     error: BaseException | None = None
 
+    def begin(self) -> bool:
+        return self.future.set_running_or_notify_cancel()
+
     def resolve(self) -> None:
         if self.error is None:
             self.future.set_result(self.result)
@@ -44,7 +47,10 @@ class Writer:
         self._batches = Batches(self._commit, "loupette-writer")
 
     def submit(self, operation: Operation[Result]) -> "Future[Result]":
-        """Queue an operation; see `Batches.put` for what it raises, and for cancelling it."""
+        """Queue an operation; see `Batches.put` for what it raises.
+
+        Cancelling the future while it is still queued takes it out: it is never done.
+        """
         future: Future[Result] = Future()
         self._batches.put(_Job(operation, future))
         return future

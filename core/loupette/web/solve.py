@@ -15,6 +15,7 @@ from starlette.types import Receive
 from loupette.calls import Call, Outcome, Posted
 from loupette.errors import (
     BadField,
+    IdempotencyTaken,
     InternalError,
     LoupetteError,
     OutcomeUnknown,
@@ -127,16 +128,29 @@ async def _answer(
     if (idempotency := _idempotency(request, posted)) is not None:
         call = progress.call = replace(call, idempotency=idempotency)
     async with service.engine.repeats.once(call) as stored:
-        if stored is not None:
-            progress.end("replayed", code=stored.status)
-            return _respond(service, progress, (stored.status, stored.reply), _REPLAYED)
-        call = progress.call = await service.engine.note(call, posted)
-        try:
-            outcome = await _solve_unless_gone(request, service, call, posted)
-        except LoupetteError as error:  # here, as a duplicate that waits must find it stored
-            return await _fail(service, progress, error)
-        progress.end("ok", code=200)
-        return _respond(service, progress, (200, render_outcome(outcome)))
+        if stored is None:
+            try:
+                return await _answer_anew(request, service, progress, call, posted)
+            except IdempotencyTaken:  # another server was quicker, and has stored what it replied
+                stored = await service.engine.repeats.find(call)
+                if stored is None:
+                    raise
+        progress.end("replayed", code=stored.status)
+        return _respond(service, progress, (stored.status, stored.reply), _REPLAYED)
+
+
+async def _answer_anew(
+    request: Request, service: Service, progress: _Progress, call: Call, posted: Posted
+) -> Response:
+    call = progress.call = await service.engine.note(call, posted)
+    try:
+        outcome = await _solve_unless_gone(request, service, call, posted)
+    except IdempotencyTaken:
+        raise
+    except LoupetteError as error:  # here, as a duplicate that waits must find it stored
+        return await _fail(service, progress, error)
+    progress.end("ok", code=200)
+    return _respond(service, progress, (200, render_outcome(outcome)))
 
 
 _REPLAYED = {"Idempotent-Replayed": "true"}

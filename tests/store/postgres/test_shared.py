@@ -8,8 +8,16 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from loupette.errors import InsufficientBalance, LoupetteError, OutcomeUnknown, StoreError
+from loupette.errors import (
+    IdempotencyTaken,
+    InsufficientBalance,
+    LoupetteError,
+    OutcomeUnknown,
+    Overloaded,
+    StoreError,
+)
 from loupette.store import logs, overrides
+from loupette.store.idempotency import IdempotentReply
 from loupette.store.keys import KeyRecord, NewKey, create_key, disable_key
 from loupette.store.ledger import verify
 from loupette.store.logs import LogEntry
@@ -17,6 +25,7 @@ from loupette.store.overrides import Override
 from loupette.store.postgres import connection as connection_module
 from loupette.store.postgres.database import PostgresDatabase
 from loupette.store.postgres.front import SharedFront
+from loupette.store.postgres.migrating import _steps
 from loupette.store.postgres.writer import RequestWriter
 
 pytestmark = pytest.mark.cluster
@@ -27,23 +36,29 @@ MONTH = 10**12  # of ids
 DAY_MS = 86_400_000
 
 
-async def charge(front: SharedFront, key: KeyRecord, price: int = 100_000) -> LogEntry:
-    hold = await front.hold(key.account_id, price, within_s=5)
+async def success(front: SharedFront, key: KeyRecord, price: int = 100_000) -> LogEntry:
+    return LogEntry(
+        id=await front.next_log_id(NOW_MS),
+        account_id=key.account_id,
+        key_id=key.id,
+        created_ms=NOW_MS,
+        type_id=50100,
+        code=200,
+        outcome="ok",
+        cost_micros=price,
+        answer="8",
+        response_ms=1,
+    )
+
+
+async def charge(
+    front: SharedFront, key: KeyRecord, price: int = 100_000, *, name: str | None = None
+) -> LogEntry:
+    hold = await front.hold(key.account_id, price, within_s=5, idempotency_key=name)
+    reply = IdempotentReply(name, b"body", 200, lambda left: b"%d" % left) if name else None
     try:
-        log_id = await front.next_log_id(NOW_MS)
-        entry = LogEntry(
-            id=log_id,
-            account_id=key.account_id,
-            key_id=key.id,
-            created_ms=NOW_MS,
-            type_id=50100,
-            code=200,
-            outcome="ok",
-            cost_micros=price,
-            answer="8",
-            response_ms=1,
-        )
-        await front.settle(hold, entry, None)
+        entry = await success(front, key, price)
+        await front.settle(hold, entry, reply)
         return entry
     finally:
         front.release(hold)
@@ -111,6 +126,91 @@ def test_one_account_on_two_servers_in_both_orders_makes_no_deadlock(
 
     runner.run(scenario())
     assert verify(server).charges == 320
+
+
+def test_of_servers_that_are_asked_for_one_idempotency_key_at_once_one_charges(
+    open_server: OpenServer, made: NewKey, runner: asyncio.Runner
+) -> None:
+    async def scenario() -> None:
+        fronts = [SharedFront(open_server()) for _ in range(4)]
+        calls = (charge(front, made.record, name="one") for front in fronts)
+        done = await asyncio.gather(*calls, return_exceptions=True)
+        (entry,) = (one for one in done if isinstance(one, LogEntry))
+        assert [type(one) for one in done if one is not entry] == [IdempotencyTaken] * 3
+        stored = await fronts[0].find_reply(made.record.account_id, "one")
+        assert stored
+        assert (stored.log_id, stored.reply) == (entry.id, b"900000")
+
+    runner.run(scenario())
+
+
+def test_hold_under_an_idempotency_key_waits_for_the_other_server_not_for_its_money(
+    open_server: OpenServer, made: NewKey, runner: asyncio.Runner
+) -> None:
+    """All the account has is held: whoever asks under the same key waits, under another is told."""
+    account = made.record.account_id
+
+    async def scenario() -> None:
+        fronts = [SharedFront(open_server()) for _ in range(2)]
+        first = await fronts[0].hold(account, 1_000_000, within_s=5, idempotency_key="one")
+        again = fronts[1].hold(account, 1_000_000, within_s=5, idempotency_key="one")
+        waiting = asyncio.create_task(again)
+        with pytest.raises(InsufficientBalance):
+            await fronts[1].hold(account, 1, within_s=5, idempotency_key="other")
+        assert not waiting.done()
+        fronts[0].release(first)  # it failed, so the retry is an attempt of its own
+        fronts[1].release(await waiting)
+
+    runner.run(scenario())
+
+
+def test_hold_under_the_idempotency_key_of_a_server_that_died_waits_for_nobody(
+    open_server: OpenServer, made: NewKey, runner: asyncio.Runner
+) -> None:
+    async def scenario() -> None:
+        dying = open_server()
+        account = made.record.account_id
+        await SharedFront(dying).hold(account, 1, within_s=60, idempotency_key="one")
+        await asyncio.to_thread(dying.close)
+        await SharedFront(open_server()).hold(account, 1, within_s=60, idempotency_key="one")
+
+    started_s = time.monotonic()
+    runner.run(scenario())
+    assert time.monotonic() - started_s < 30  # its hold would last minutes
+
+
+def test_hold_under_an_idempotency_key_waits_no_longer_than_the_other_hold_lasts(
+    open_server: OpenServer,
+    made: NewKey,
+    runner: asyncio.Runner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def hold(within_s: float) -> None:
+        front = SharedFront(open_server())
+        await front.hold(made.record.account_id, 1, within_s=within_s, idempotency_key="one")
+
+    monkeypatch.setattr("loupette.store.postgres.front._GRACE_S", 0.0)
+    runner.run(hold(0.25))
+    runner.run(hold(60))  # within the second of the first
+    with pytest.raises(Overloaded):
+        runner.run(hold(0.01))
+
+
+def test_charge_under_an_idempotency_key_whose_hold_expired_is_not_made_twice(
+    open_server: OpenServer, server: PostgresDatabase, made: NewKey, runner: asyncio.Runner
+) -> None:
+    async def scenario() -> None:
+        slow, quick = (SharedFront(open_server()) for _ in range(2))
+        late = await slow.hold(made.record.account_id, 1, within_s=5, idempotency_key="one")
+        expire = "UPDATE holds SET expires_ms = 0"
+        await asyncio.to_thread(server.write, lambda c: c.execute(expire).rowcount)
+        await charge(quick, made.record, 1, name="one")
+        reply = IdempotentReply("one", b"body", 200, lambda left: b"late")
+        with pytest.raises(IdempotencyTaken):
+            await slow.settle(late, await success(slow, made.record, 1), reply)
+
+    runner.run(scenario())
+    assert verify(server).charges == 1
 
 
 def test_hold_of_a_server_that_died_is_swept_when_it_is_over(
@@ -210,8 +310,12 @@ def test_who_waits_too_long_for_a_commit_is_told_that_it_is_unknown(
             runner.run(front.settle(hold, entry, None))
         with pytest.raises(LoupetteError, match="nothing was charged"):
             runner.run(front.hold(made.record.account_id, 1, within_s=5))
-    front.release(hold)
-    runner.run(charge(front, made.record))  # back without hands
+
+    async def go_on() -> None:
+        front.release(hold)
+        await charge(front, made.record)
+
+    runner.run(go_on())  # back without hands
 
 
 def test_account_that_stays_locked_fails_its_batch_in_the_time_of_one_statement(
@@ -233,6 +337,33 @@ def test_account_that_stays_locked_fails_its_batch_in_the_time_of_one_statement(
         assert time.monotonic() - started_s < 15  # forty alone would take twenty seconds
         other.execute("ROLLBACK")
         await charge(front, made.record)
+
+    with closing(connection_module.connect(url)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT FROM accounts FOR UPDATE")
+        runner.run(scenario())
+
+
+def test_holds_of_callers_that_go_while_they_are_placed_or_queued_leave_nothing_held(
+    url: str, front: SharedFront, server: PostgresDatabase, made: NewKey, runner: asyncio.Runner
+) -> None:
+    held = "SELECT COUNT(*), (SELECT SUM(held) FROM accounts) FROM holds"
+    blocked = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock')"
+
+    def look(question: str) -> tuple[int, ...]:
+        return tuple(server.write(lambda connection: connection.execute(question).fetchone()))
+
+    async def scenario() -> None:
+        placed = asyncio.create_task(front.hold(made.record.account_id, 1, within_s=5))
+        await until(lambda: asyncio.to_thread(lambda: look(blocked) == (True,)))
+        queued = asyncio.create_task(front.hold(made.record.account_id, 1, within_s=5))
+        await asyncio.sleep(0)  # it is submitted
+        for task in (placed, queued):
+            task.cancel()
+        await asyncio.wait([placed, queued])
+        other.execute("ROLLBACK")
+        await charge(front, made.record)  # after both
+        await until(lambda: asyncio.to_thread(lambda: look(held) == (0, 0)))
 
     with closing(connection_module.connect(url)) as other:
         other.execute("BEGIN")
@@ -345,7 +476,7 @@ def test_servers_that_start_at_once_make_the_schema_once(
             *(asyncio.to_thread(open_and_close, number) for number in range(4))
         )
 
-    assert runner.run(scenario()) == [4] * 4
+    assert runner.run(scenario()) == [len(_steps())] * 4
 
 
 def test_password_is_in_no_message(url: str, server: PostgresDatabase) -> None:

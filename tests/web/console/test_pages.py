@@ -117,11 +117,11 @@ def test_a_top_up_that_is_sent_twice_adds_once(admin: Any, shop: Any) -> None:
 
 
 def test_changing_the_rate_alone_keeps_the_burst(admin: Any, shop: Any, settings: Settings) -> None:
-    with open_database(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         set_rate(database, shop.prefix, rate=4, burst=77, now_ms=0)
     shown = field(admin.http.get(f"/console/keys?q={shop.account}").text, "limit", "burst")
     admin.do("/console/keys", action="limit", prefix=shop.prefix, rate="8", burst=shown)
-    with open_database(settings.database) as database:
+    with open_database(settings.database, settings.database_url) as database:
         (key,) = [one for one in list_keys(database.reader) if one.prefix == shop.prefix]
     assert (key.rate, key.burst) == (8, 77)
 

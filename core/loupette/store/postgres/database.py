@@ -157,6 +157,9 @@ class _Job:
     operation: Callable[[Connection], Any]  # Any: the queue holds operations of every result type
     future: "Future[Any]"
 
+    def begin(self) -> bool:
+        return self.future.set_running_or_notify_cancel()
+
 
 class _Reader:
     """A read-only connection that is made when it is needed, and again when it was lost."""

@@ -4,9 +4,8 @@ import asyncio
 import hashlib
 import logging
 import secrets
-from concurrent.futures import Future
+import time
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 
@@ -14,6 +13,7 @@ from loupette.errors import (
     IdempotencyTaken,
     InsufficientBalance,
     OutcomeUnknown,
+    Overloaded,
     StoreError,
 )
 from loupette.limiter import Verdict, judge
@@ -26,7 +26,7 @@ from loupette.store.ledger import Settled, check_charge
 from loupette.store.logs import COLUMNS, DAY_SIZE, LogEntry, check_failure, day_start, row_of
 from loupette.store.postgres.database import PostgresDatabase
 from loupette.store.postgres.notices import KEYS, TYPES
-from loupette.store.postgres.writer import COUNT, HOLD, RECORD, RELEASE, SETTLE, Reply
+from loupette.store.postgres.writer import COUNT, HOLD, RECORD, RELEASE, SETTLE, Reply, Row, Step
 
 _MOST_KEYS = 10_000
 _IDS_AT_ONCE = 100
@@ -35,6 +35,8 @@ _WAITS = 4
 """Deadlines that a request may take: to wait and to be read, and both again in another worker."""
 _GRACE_S = 30.0
 _SWEEP_EVERY_S = 5.0
+_AGAIN_S = 0.05
+"""Between two looks whether another server has come to an end with an Idempotency-Key."""
 _BALANCE = "SELECT balance FROM accounts WHERE id = ?"
 
 _log = logging.getLogger(__name__)
@@ -47,14 +49,14 @@ class _Hold:
     id: int
     account_id: int
     amount_micros: int
-    settlement: "Future[Any] | None" = None
+    settlement: Step | None = None
     is_released: bool = False
 
     def is_over(self) -> bool:
         """Whether it was released, or its settlement goes on or went well."""
-        if self.settlement is None or not self.settlement.done():
-            return self.is_released or self.settlement is not None
-        return not self.settlement.cancelled() and self.settlement.exception() is None
+        if self.settlement is None:
+            return self.is_released
+        return not self.settlement.has_failed
 
 
 class SharedFront:
@@ -112,8 +114,7 @@ class SharedFront:
             "interval_us": interval_us,
             "tolerance_us": interval_us * key.burst,
         }
-        counted = self._requests.submit(COUNT, row, order=key.id)
-        (ahead_us,) = await asyncio.wrap_future(counted)
+        (ahead_us,) = await self._requests.submit(COUNT, row, order=key.id)
         return judge(ahead_us / _US, interval_us / _US, burst=key.burst)
 
     async def next_log_id(self, now_ms: int) -> int:
@@ -139,23 +140,32 @@ class SharedFront:
     async def find_reply(self, account_id: int, key: str) -> StoredReply | None:
         return await asyncio.to_thread(lambda: idempotency.find(self._db.reader, account_id, key))
 
-    async def hold(self, account_id: int, amount_micros: int, *, within_s: float) -> _Hold:
+    async def hold(
+        self,
+        account_id: int,
+        amount_micros: int,
+        *,
+        within_s: float,
+        idempotency_key: str | None = None,
+    ) -> _Hold:
         if amount_micros < 0:
             raise ValueError(f"a hold must not be negative, as {amount_micros} is")
         hold = _Hold(secrets.randbits(63), account_id, amount_micros)
+        lasts_s = within_s * _WAITS + _GRACE_S
         row = {
             "hold": hold.id,
             "account_id": account_id,
             "amount": amount_micros,
-            "lasts_ms": round((within_s * _WAITS + _GRACE_S) * 1000),
+            "lasts_ms": round(lasts_s * 1000),
+            "idempotency_key": idempotency_key,
         }
-        placed = self._requests.submit(HOLD, row, locks=account_id)
-        try:
-            (outcome,) = await asyncio.wrap_future(placed)
-        except asyncio.CancelledError:
-            if not placed.cancel():  # it is being placed, and nobody will settle it
-                placed.add_done_callback(lambda _: self._give_back(hold))
-            raise
+        until_s = time.monotonic() + lasts_s
+        while (outcome := await self._place(hold, row)) == "busy":
+            if time.monotonic() > until_s:
+                raise Overloaded(
+                    "another server still has a request with this Idempotency-Key", retry_after_s=1
+                )
+            await asyncio.sleep(_AGAIN_S)
         if outcome == "short":
             # No figures: what is available tells what the account's other keys are doing.
             raise InsufficientBalance(
@@ -163,8 +173,19 @@ class SharedFront:
             )
         if outcome == "unknown":
             raise StoreError(f"there is no account with the id {account_id}")
+        _refuse_taken(outcome)
         self._holds.add(hold)
         return hold
+
+    async def _place(self, hold: _Hold, row: Row) -> str:
+        placed = self._requests.submit(HOLD, row, locks=hold.account_id)
+        try:
+            (outcome,) = await placed
+        except asyncio.CancelledError:
+            if not placed.was_taken_out:  # it is being placed, and nobody will settle it
+                placed.afterwards(lambda: self._give_back(hold))
+            raise
+        return str(outcome)
 
     async def settle(self, hold: Held, log: LogEntry, reply: IdempotentReply | None) -> Settled:
         assert isinstance(hold, _Hold)
@@ -175,11 +196,7 @@ class SharedFront:
         hold.settlement = self._requests.submit(
             SETTLE, row, locks=log.account_id, reply=_to_store(reply)
         )
-        try:
-            outcome, balance_micros = await asyncio.wrap_future(hold.settlement)
-        except asyncio.CancelledError:
-            hold.settlement.cancel()
-            raise
+        outcome, balance_micros = await hold.settlement
         self._holds.discard(hold)  # what is refused is released with it
         if outcome == "short":
             raise InsufficientBalance("the balance would fall below zero")
@@ -203,7 +220,7 @@ class SharedFront:
         submitted = self._requests.submit(
             RECORD, _logged(entry, reply), locks=locks, reply=_to_store(reply)
         )
-        outcome, balance_micros = await asyncio.wrap_future(submitted)
+        outcome, balance_micros = await submitted
         if outcome == "charged":
             raise OutcomeUnknown("this request was charged before it failed")
         _refuse_taken(outcome)
@@ -252,4 +269,4 @@ def _to_store(reply: IdempotentReply | None) -> Reply | None:
 
 def _refuse_taken(outcome: str) -> None:
     if outcome == "taken":
-        raise IdempotencyTaken("this Idempotency-Key was charged by another request meanwhile")
+        raise IdempotencyTaken("another request with this Idempotency-Key was answered meanwhile")

@@ -1,12 +1,13 @@
 """The one connection on which a server does what its requests ask: many steps, one commit."""
 
+import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, TypeAlias
 
 import msgspec
@@ -34,46 +35,45 @@ class Verb:
     """A step that a request may ask for, of which a batch does all in one statement.
 
     Attributes:
-        columns: of the rows of JSON that it is asked with, with their types.
-        call: of the function in the database, with those columns.
+        sql: gives a row of results for each; $1 are the rows, as JSON, $2 is whether they were
+            sent before.
         charges: it must not be called undone where that is not known.
     """
 
-    columns: str
-    call: str
+    sql: str
     charges: bool = False
-
-    @property
-    def sql(self) -> str:
-        """Its statement; $1 are the rows, $2 is whether they were sent before."""
-        return (  # of constants alone
-            f"SELECT done.* FROM ROWS FROM (json_to_recordset($1::json) AS ({self.columns}))"  # noqa: S608
-            f" WITH ORDINALITY AS job CROSS JOIN LATERAL {self.call} AS done"
-            " ORDER BY job.ordinality"
-        )
 
     def parameters(self, rows: Sequence[bytes], *, is_again: bool) -> tuple[object, ...]:
         """What it is sent with."""
         text = (b"[" + b",".join(rows) + b"]").decode()
-        return (text, is_again) if "$2" in self.call else (text,)
+        return (text, is_again) if "$2" in self.sql else (text,)
+
+
+def _each(columns: str, call: str) -> str:
+    """A function of the database, called for each row of such columns."""
+    return (  # of constants alone
+        f"SELECT done.* FROM ROWS FROM (json_to_recordset($1::json) AS ({columns}))"  # noqa: S608
+        f" WITH ORDINALITY AS job CROSS JOIN LATERAL {call} AS done ORDER BY job.ordinality"
+    )
 
 
 COUNT = Verb(
-    "key_id bigint, interval_us bigint, tolerance_us bigint",
-    "count_request(job.key_id, job.interval_us, job.tolerance_us)",
+    _each(
+        "key_id bigint, interval_us bigint, tolerance_us bigint",
+        "count_request(job.key_id, job.interval_us, job.tolerance_us)",
+    )
 )
-RELEASE = Verb("hold bigint", "release_hold(job.hold)")
-_LOGGED = "entry logs, idempotency_key text, body_hash bytea"
+RELEASE = Verb(_each("hold bigint", "release_hold(job.hold)"))
 SETTLE = Verb(
-    f"hold bigint, {_LOGGED}",
-    "settle(job.hold, $2, job.entry, job.idempotency_key, job.body_hash)",
-    charges=True,
+    "SELECT outcome, balance_micros FROM settle_holds($1::json, $2) ORDER BY number", charges=True
 )
-RECORD = Verb(_LOGGED, "record_log(job.entry, job.idempotency_key, job.body_hash)")
-HOLD = Verb(
-    "hold bigint, account_id bigint, amount bigint, lasts_ms bigint",
-    "place_hold(job.hold, job.account_id, job.amount, job.lasts_ms)",
+RECORD = Verb(
+    _each(
+        "entry logs, idempotency_key text, body_hash bytea",
+        "record_log(job.entry, job.idempotency_key, job.body_hash)",
+    )
 )
+HOLD = Verb("SELECT outcome FROM place_holds($1::json) ORDER BY number")
 _ORDER = (COUNT, RELEASE, SETTLE, RECORD, HOLD)
 """Of a batch: what frees money comes before what takes it."""
 
@@ -86,22 +86,71 @@ class Reply:
     make: Callable[[int], bytes]
 
 
-@dataclass(eq=False, slots=True)
-class _Job:
-    verb: Verb
-    row: bytes
-    order: int
-    locks: int | None
-    reply: Reply | None
-    future: "Future[Any]" = field(default_factory=Future)  # Any: of every verb's result
-    result: tuple[Any, ...] = ()
-    error: Exception | None = None
+class Step:
+    """What a request asked of the database; awaited, it gives its row of results.
 
-    def resolve(self) -> None:
-        if self.error is None:
-            self.future.set_result(self.result)
-        else:
-            self.future.set_exception(self.error)
+    It belongs to the event loop that it was submitted on. Whoever stops waiting takes it out, where
+    the writer has not begun with it: then it is never done.
+
+    Attributes:
+        was_taken_out: it was.
+    """
+
+    __slots__ = (
+        "_done", "_later", "_taking", "error", "locks", "order", "reply", "result", "row", "verb",
+        "was_taken_out",
+    )  # fmt: skip
+
+    def __init__(
+        self, verb: Verb, row: bytes, order: int, locks: int | None, reply: Reply | None
+    ) -> None:
+        self.verb = verb
+        self.row = row
+        self.order = order
+        self.locks = locks
+        self.reply = reply
+        self.result: tuple[Any, ...] = ()  # Any: of every verb's result
+        self.error: Exception | None = None
+        self.was_taken_out = False
+        self._done = asyncio.get_running_loop().create_future()
+        self._taking = threading.Lock()  # by the writer, or by whoever goes; never let go of
+        self._later: Callable[[], object] | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Of whoever waits."""
+        return self._done.get_loop()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it was not done, as far as is known."""
+        return self.was_taken_out or self.error is not None
+
+    def begin(self) -> bool:
+        """As `Job.begin`."""
+        return self._taking.acquire(blocking=False)
+
+    def afterwards(self, do: Callable[[], object]) -> None:
+        """Have something done once it is over, where nobody waits for it any more."""
+        self._later = do
+
+    def tell(self) -> None:
+        """Let go on who waits; on the loop's thread."""
+        if not self._done.done():
+            self._done.set_result(None)
+        if self._later:
+            self._later()
+
+    def __await__(self) -> Generator[Any, None, tuple[Any, ...]]:
+        """Wait for it."""
+        try:
+            yield from self._done
+        except asyncio.CancelledError:
+            self.was_taken_out = self._taking.acquire(blocking=False)
+            raise
+        if self.error is not None:
+            raise self.error
+        return self.result
 
 
 class RequestWriter:
@@ -136,8 +185,8 @@ class RequestWriter:
         order: int = 0,
         locks: int | None = None,
         reply: Reply | None = None,
-    ) -> "Future[Any]":
-        """Queue a step; the future gives its row of results, after the commit.
+    ) -> Step:
+        """Queue a step of the running event loop; it is over after the commit.
 
         Args:
             verb: what to do.
@@ -150,9 +199,9 @@ class RequestWriter:
         Raises:
             Overloaded, StoreError: as `Batches.put`.
         """
-        job = _Job(verb, msgspec.json.encode(row), order, locks, reply)
-        self._batches.put(job)
-        return job.future
+        step = Step(verb, msgspec.json.encode(row), order, locks, reply)
+        self._batches.put(step)
+        return step
 
     def close(self) -> None:
         """Finish what is queued, without waiting for a database that is away."""
@@ -160,17 +209,18 @@ class RequestWriter:
         self._batches.close()
         self._connection.close()
 
-    def _do(self, batch: list[_Job]) -> None:
+    def _do(self, batch: list[Step]) -> None:
         try:
             self._commit(batch)
         except Exception as error:  # an edge: were this thread to end, every caller would wait
             _log.exception("a batch failed unforeseen")
             for job in batch:
                 job.error = job.error or error
-        for job in batch:
-            job.resolve()
+        for loop, steps in groupby(batch, key=lambda job: job.loop):
+            with suppress(RuntimeError):  # it is closed: nobody waits any more
+                loop.call_soon_threadsafe(_tell, [*steps])
 
-    def _commit(self, batch: list[_Job], *, was_sent: bool = False) -> None:
+    def _commit(self, batch: list[Step], *, was_sent: bool = False) -> None:
         while not is_lost(self._connection.raw) or self._reconnect():
             try:
                 self._transact(batch, is_again=was_sent)
@@ -188,12 +238,12 @@ class RequestWriter:
         for job in batch:
             job.error = _lost(job.verb, was_sent=was_sent)
 
-    def _transact(self, batch: Sequence[_Job], *, is_again: bool) -> None:
+    def _transact(self, batch: Sequence[Step], *, is_again: bool) -> None:
         """All in one transaction; where no reply is to be made, in one exchange."""
         raw = self._connection.raw
         accounts = sorted({job.locks for job in batch if job.locks is not None})
         replies = any(job.reply for job in batch)
-        done: list[tuple[list[_Job], psycopg.Cursor[tuple[Any, ...]]]] = []
+        done: list[tuple[list[Step], psycopg.Cursor[tuple[Any, ...]]]] = []
         with raw.pipeline():
             raw.execute("BEGIN")
             if accounts:
@@ -206,12 +256,12 @@ class RequestWriter:
             if not replies:
                 raw.execute("COMMIT")
         for jobs, cursor in done:
-            for job, result in zip(jobs, cursor, strict=True):
+            for job, result in zip(jobs, cursor.fetchall(), strict=True):
                 job.result = result
         if replies:
             self._store_replies(raw, batch)
 
-    def _store_replies(self, raw: Any, batch: Sequence[_Job]) -> None:
+    def _store_replies(self, raw: Any, batch: Sequence[Step]) -> None:
         with raw.pipeline():
             for job in batch:
                 if job.reply and job.result[0] != "taken" and job.result[1] is not None:
@@ -219,7 +269,7 @@ class RequestWriter:
                     raw.execute(_STORE_REPLY, (body, job.locks, job.reply.key))
             raw.execute("COMMIT")
 
-    def _isolate(self, batch: list[_Job], error: Exception) -> None:
+    def _isolate(self, batch: list[Step], error: Exception) -> None:
         """Undo all, and do each again alone; the one that fails alone keeps its error.
 
         Not where the time was up, which each of them might take again.
@@ -244,6 +294,11 @@ class RequestWriter:
             return False
         # With one that is lost again and again, patience ends as well.
         return not self._lost_s or time.monotonic() <= until_s + PATIENCE_S
+
+
+def _tell(steps: Sequence[Step]) -> None:
+    for step in steps:
+        step.tell()
 
 
 def _lost(verb: Verb, *, was_sent: bool) -> Exception:
