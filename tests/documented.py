@@ -23,8 +23,10 @@ def _pages() -> Iterator[str]:
 
 PAGES = tuple(_pages())
 
+CURL = r"(?:^|\| )curl "
+
 ELSEWHERE = (
-    ("", "curl ", "tests/test_documented_samples.py::test_curl_of_the_documents_works_as_written"),
+    ("", CURL, "tests/test_documented_samples.py::test_curl_of_the_documents_works_as_written"),
     (
         "docs/writing-a-plugin.md",
         "",
@@ -51,7 +53,7 @@ ELSEWHERE = (
         "tests/cluster/test_documented.py::test_ray_takes_what_the_page_has_it_told",
     ),
 )
-"""Page (any if empty), what the block contains, and the test that runs all such blocks."""
+"""Page (any if empty), an expression found in the block, and the test that runs all such blocks."""
 
 _SERVES = "serves until it is stopped; tests/cli/test_serve.py starts and stops servers"
 NOT_RUN = {
@@ -122,7 +124,7 @@ class Shown:
 def elsewhere(shown: Shown) -> str | None:
     """The test that runs a block, where it is one of `ELSEWHERE`."""
     for page, part, test in ELSEWHERE:
-        if shown.place.startswith(page or "") and part in shown.code:
+        if shown.place.startswith(page) and re.search(part, shown.code, re.MULTILINE):
             return test
     return None
 
@@ -166,7 +168,10 @@ def of_help(command: click.Command = main, path: str = "loupette") -> list[Shown
 
 def mentioned() -> list[tuple[str, str]]:
     """Commands within a line of text, with their page."""
-    command = r"(?:[A-Z_]+=\S+ )*(?:(?:loupette|make)(?: [^`]*)?|(?:pip|python|sh|uvicorn) [^`]+)"
+    command = (
+        r"(?:[A-Z_]+=\S+ )*(?:[\w./-]+/)?"
+        r"(?:(?:loupette|make)(?: [^`]*)?|(?:pip|python|sh|uvicorn) [^`]+)"
+    )
     found = [
         (page, " ".join(told.split()))
         for page in PAGES

@@ -17,7 +17,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from documented import PAGES, ROOT, blocks
+import possible
+from documented import CURL, PAGES, ROOT, blocks
 from loupette.settings import Settings
 from loupette.web.samples import LANGUAGES
 from serving import parse, serve
@@ -172,7 +173,7 @@ CURLS = [
     pytest.param(code, id=f"{page}-{index}")
     for page in PAGES
     for index, code in enumerate(blocks(page, "bash"))
-    if "curl" in code
+    if re.search(CURL, code, re.MULTILINE)
 ]
 
 
@@ -247,7 +248,8 @@ def test_documented_folders_are_read_here_and_by_the_server(
     for number in range(3):
         (folder / f"{number}.png").write_bytes(server.image)
     (folder / "labels.csv").write_text(f"file,answer\n0.png,{server.answer.upper()}\n")
-    export = the(CLIENT, "bash", "export").splitlines()[1]
+    install, export = the(CLIENT, "bash", "export").splitlines()
+    possible.check(install)
     commands = the(CLIENT, "bash", "loupette solve")
     script = f"{export}\n{commands}".replace("\nloupette", f"\n{sys.executable} -m loupette")
     alone, here, *there = run_sample(script, "bash", "-ec").split("\n", 2)

@@ -15,12 +15,14 @@ import pytest
 
 import possible
 from cluster.arena import READY_WITHIN_S, wait_until
-from documented import blocks
+from documented import blocks, read
 from serving import find_port
 
 BLOCKS = blocks("docs/scaling.md", "bash")
 (TRIAL,) = (code.splitlines() for code in BLOCKS if "cluster up" in code)
 (OWN_MACHINES,) = (code.splitlines() for code in BLOCKS if "ray start" in code)
+SERVICES = re.findall(r"^ExecStart=\S*/(ray .*)$", read("docs/scaling.md"), re.MULTILINE)
+assert SERVICES
 (REGISTRY,) = blocks("docs/scaling.md", "toml")
 
 
@@ -79,7 +81,7 @@ def is_ready(port: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("line", OWN_MACHINES[:2])
+@pytest.mark.parametrize("line", [*OWN_MACHINES[:2], *SERVICES])
 def test_ray_takes_what_the_page_has_it_told(line: str) -> None:
     """Read by Ray's own command, and not done: it would leave a cluster behind."""
     from ray.scripts.scripts import cli  # these tests are collected where there is no Ray

@@ -1,6 +1,7 @@
 """The commands of docs/postgresql.md, on a PostgreSQL that has nothing yet."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,15 +11,17 @@ from pathlib import Path
 import pytest
 
 import pgserver
-from documented import blocks
+import possible
+from documented import blocks, read
 from loupette.store.database import Database
 from loupette.store.keys import create_key
-from loupette.store.opening import read_database
+from loupette.store.opening import open_database, read_database
 from serving import find_port
 
 pytestmark = pytest.mark.cluster
 
 SET_UP, MOVE = blocks("docs/postgresql.md", "bash")
+(BACKUP,) = re.findall(r"`(pg_dump [^`]+)`", read("docs/postgresql.md"))
 PASSWORD = "secret"  # noqa: S105  # the documented one
 
 
@@ -48,7 +51,7 @@ def begin(commands: str, folder: Path, server: pgserver.Server) -> "subprocess.P
 
 def test_commands_of_the_page_run_in_their_order(server: pgserver.Server, tmp_path: Path) -> None:
     install, *others, serve = SET_UP.splitlines()
-    assert install.startswith("pip install ")
+    possible.check(install)
     port = find_port()
     with begin("\n".join((*others, f"{serve} --port {port}")), tmp_path, server) as process:
         assert process.stdin and process.stdout
@@ -72,3 +75,13 @@ def test_commands_of_the_page_run_in_their_order(server: pgserver.Server, tmp_pa
     url = f"postgresql://loupette:{PASSWORD}@127.0.0.1:{server.port}/loupette"
     with read_database(tmp_path / "loupette.db", url) as reader:
         assert reader.execute("SELECT balance FROM accounts").fetchall()[0][0] == 2_000_000
+
+
+def test_backup_of_the_page_is_restored_as_it_says(server: pgserver.Server, tmp_path: Path) -> None:
+    url = f"postgresql://postgres@127.0.0.1:{server.port}"
+    with open_database(tmp_path / "none.db", f"{url}/postgres") as database:
+        create_key(database, "shop", opening_micros=2_000_000, now_ms=0)
+    restore = "createdb again && pg_restore --dbname=again BACKUP && loupette ledger verify"
+    commands = f"DATABASE_URL={url}/postgres; {BACKUP}; export DATABASE_URL={url}/again; {restore}"
+    said, _ = begin(commands, tmp_path, server).communicate(timeout=120)
+    assert "clean: 1 account" in said, said
