@@ -33,6 +33,27 @@ def draw_shape(width: int, height: int, rng: Rng) -> Mask:
     return mask
 
 
+def turn_shape(shape: Mask, rng: Rng) -> Mask:
+    """Turn an outline by some degrees about its centre, and make it fill its box again.
+
+    Args:
+        shape: float32, (height, width), 0..1.
+        rng: source of randomness.
+    """
+    h, w = shape.shape
+    margin = max(h, w) // 4
+    degrees = float(rng.uniform(1, 8) * rng.choice([-1, 1]))
+    centre = ((w - 1) / 2 + margin, (h - 1) / 2 + margin)
+    turned = cv2.warpAffine(
+        np.pad(shape, margin),
+        cv2.getRotationMatrix2D(centre, degrees, 1.0),
+        (w + 2 * margin, h + 2 * margin),
+    )
+    x, y, wide, tall = cv2.boundingRect((turned > 0.5).astype(np.uint8))
+    part = turned[y : y + tall, x : x + wide]
+    return np.asarray(cv2.resize(part, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
 def _cut_to_box(canvas: npt.NDArray[np.uint8], width: int, height: int) -> Mask:
     x, y, w, h = cv2.boundingRect(canvas)
     cut = canvas[y : y + h, x : x + w]
