@@ -217,7 +217,7 @@ def test_books_that_do_not_add_up_raise_an_alarm(open_page: Opener, site: Site) 
         alarm = page.locator("#checked").get_by_role("alert")
         expect(alarm).to_contain_text("账目不符")
         expect(alarm.get_by_role("listitem")).to_have_text(
-            re.compile(r"^account lab: the balance is \d+, its ledger sums to \d+$")
+            re.compile(r"^账户 lab：余额为 ¥[\d.,]+，账本合计为 ¥[\d.,]+$")
         )
     check.click()
     expect(page.locator("#checked")).to_contain_text("账目相符")

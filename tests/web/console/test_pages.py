@@ -247,8 +247,12 @@ def test_books_that_do_not_add_up_are_an_alarm(admin: Any, shop: Any, settings: 
             page = admin.do("/console/ledger").text
             assert ("账目相符" in page) is is_right
             assert ("账目不符" in page and 'role="alert"' in page) is not is_right
-            said = f"account {shop.account}: the balance is 1000005, its ledger sums to 1000000"
-            assert (said in page) is not is_right
+            said = f"账户 {shop.account}：余额为 ¥1.000005，账本合计为 ¥1.0000"
+            assert (f"<li>{said}</li>" in page) is not is_right
+            page = admin.do("/console/ledger?lang=en").text
+            said = f"account {shop.account}: the balance is ¥1.000005, its ledger sums to ¥1.0000"
+            assert (f"<li>{said}</li>" in page) is not is_right
+            admin.http.cookies.delete("lang")
 
 
 def test_a_try_is_answered_charged_and_logged(shop: Any) -> None:
