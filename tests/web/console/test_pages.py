@@ -19,6 +19,7 @@ from loupette.reading import read_once
 from loupette.registry import ServedType
 from loupette.settings import Images, Settings
 from loupette.store.keys import create_key, list_keys, set_rate
+from loupette.store.logs import parse_log_id
 from loupette.store.opening import open_database
 from loupette.web import service
 from loupette.web.app import create_app
@@ -412,6 +413,33 @@ def test_a_replay_asks_what_was_asked_then(
     assert "现在" in again and "differs" not in again
     given = {name: value for name, value in json.loads(options).items() if value is not None}
     assert asked == [Task(fakes.ECHO, PNG[1], second[1], given)]
+
+
+@pytest.mark.parametrize(
+    ("now", "row"),
+    [
+        (0.12345679, '<td class="answer">0.1235</td><td class="answer">0.1235</td>'),
+        (0.12354, '<td class="answer">0.1235</td><td class="answer">0.1235</td>'),
+        (0.12356, '<td class="answer">0.1235</td><td class="answer">0.1236 <span class="tag">'),
+    ],
+)
+def test_a_confidence_differs_from_the_fourth_decimal_on(
+    keeping: tuple[TestClient, Settings], now: float, row: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, settings = keeping
+    path = f"/console/logs/{kept_log(client, sign_in(client, settings), fakes.ECHO, '{}')}"
+    with open_database(settings.database, settings.database_url) as database:
+        change = "UPDATE logs SET confidence = ? WHERE id = ?"
+        values = (0.12345678, parse_log_id(path.rpartition("/")[2]))
+        database.write(lambda connection: connection.execute(change, values).rowcount)
+
+    async def read(executor: Executor, served: ServedType, task: Task) -> Answer:
+        return Answer("40x20", now)
+
+    monkeypatch.setattr(management, "read_once", read)
+    again = client.post(path, data={"csrf": _token(client)}).text
+    assert row in again
+    assert again.count('class="differs"') == ("tag" in row)
 
 
 def test_a_replay_of_what_a_type_takes_no_longer_says_so(

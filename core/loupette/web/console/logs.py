@@ -68,17 +68,22 @@ async def replay(visit: Visit) -> Response:
     try:
         read = await management.replay(visit.key, log, sent)
     except (SolverError, BadField, UnsupportedOption) as error:
-        return await _show_one(visit, log, Replayed(error.reason, None, None))
-    return await _show_one(visit, log, Replayed("ok", read.result, read.confidence))
+        return await _show_one(visit, log, Reading(error.reason))
+    return await _show_one(visit, log, Reading("ok", read.result, _shown(read.confidence)))
 
 
 @dataclass(frozen=True)
-class Replayed:
-    """How a request ends with today's plugins; as in the log."""
+class Reading:
+    """How a request ended, or ends with today's plugins; a confidence as it is shown."""
 
     outcome: str
-    answer: str | None
-    confidence: float | None
+    answer: str | None = None
+    confidence: str | None = None
+
+
+def _shown(confidence: float | None) -> str | None:
+    """With the four decimals that replies have; what differs beyond them is the same to people."""
+    return None if confidence is None else f"{confidence:.4f}"
 
 
 async def _asked(visit: Visit) -> LogRecord:
@@ -90,7 +95,7 @@ async def _asked(visit: Visit) -> LogRecord:
     return log
 
 
-async def _show_one(visit: Visit, log: LogRecord, replayed: Replayed | None = None) -> Response:
+async def _show_one(visit: Visit, log: LogRecord, now: Reading | None = None) -> Response:
     management = visit.service.management
     names = _type_names(visit)
     keys = await management.key_names([log])
@@ -104,7 +109,8 @@ async def _show_one(visit: Visit, log: LogRecord, replayed: Replayed | None = No
         pictures=[url for url in map(picture_url, sent) if url],
         boxes=find_boxes(log.detail or {}),
         can_replay=visit.is_admin and bool(sent) and log.type_id in names,
-        replayed=replayed,
+        then=Reading(log.outcome, log.answer, _shown(log.confidence)),
+        now=now,
     )
 
 
