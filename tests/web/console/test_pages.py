@@ -5,7 +5,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from starlette.testclient import TestClient
@@ -14,11 +14,11 @@ import fakes
 from loupette import management
 from loupette.executor import Executor
 from loupette.frames import Task
-from loupette.plugin import Answer
+from loupette.plugin import Answer, Option
 from loupette.reading import read_once
 from loupette.registry import ServedType
 from loupette.settings import Images, Settings
-from loupette.store.keys import create_key, list_keys, set_rate
+from loupette.store.keys import SCOPES, create_key, list_keys, set_rate
 from loupette.store.logs import parse_log_id
 from loupette.store.opening import open_database
 from loupette.web import service
@@ -330,13 +330,36 @@ def test_htmx_runs_no_text_and_writes_no_styles(admin: Any) -> None:
     }
 
 
-@pytest.mark.parametrize("path", PATHS)
+def read_in(language: str, visitor: Any, path: str) -> str:
+    """The words of a page, without the code to copy, which is the documented one in both."""
+    headers = {"Accept": "text/html", "Accept-Language": language}
+    page = visitor.http.get(path, headers=headers).text
+    return re.sub(r"<pre.*?</pre>|<[^>]+>", "", page, flags=re.DOTALL)
+
+
+ECHO_PAGE = f"/types/{fakes.ECHO}"
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/types", ECHO_PAGE])
 def test_both_languages_say_all_in_one(admin: Any, path: str) -> None:
-    english = admin.http.get(path, headers={"Accept-Language": "en"}).text
-    shown = re.sub(r"<[^>]+>", "", english)
     names = {"中文", *(name for name, *_ in fakes._SOLVERS.values())}
-    left = set(re.findall(r"[\u4e00-\u9fff]+", shown)) - names
+    left = set(re.findall(r"[\u4e00-\u9fff]+", read_in("en", admin, path))) - names
     assert left - {"未找到", "日志不存在"} == set()  # as the API says it, in both languages
+
+
+@pytest.mark.parametrize(
+    ("path", "words", "chinese"),
+    [
+        (ECHO_PAGE, get_args(get_type_hints(Option)["kind"]), "整数, 1–9"),
+        ("/console/keys", SCOPES, "识别、查看、报告、管理员"),
+    ],
+)
+def test_kinds_and_scopes_are_chinese_on_a_chinese_page(
+    admin: Any, path: str, words: tuple[str, ...], chinese: str
+) -> None:
+    shown = read_in("zh", admin, path)
+    assert set(re.findall(r"[\w-]+", shown)) & set(words) == set()
+    assert chinese in shown
 
 
 @pytest.fixture(scope="module")
