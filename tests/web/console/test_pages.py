@@ -372,7 +372,7 @@ def keeping(
         yield client, settings
 
 
-def test_a_kept_image_is_shown_to_its_owner_and_replayed_by_an_administrator(
+def test_a_kept_image_is_shown_to_its_owner_and_read_again_by_an_administrator(
     keeping: tuple[TestClient, Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, settings = keeping
@@ -412,7 +412,7 @@ def test_a_kept_image_is_shown_to_its_owner_and_replayed_by_an_administrator(
         ("{}", set()),
     ],
 )
-def test_a_replay_asks_what_was_asked_then(
+def test_reading_again_asks_what_was_asked_then(
     keeping: tuple[TestClient, Settings],
     options: str,
     shown: set[str],
@@ -465,7 +465,7 @@ def test_a_confidence_differs_from_the_fourth_decimal_on(
     assert again.count('class="differs"') == ("tag" in row)
 
 
-def test_a_replay_of_what_a_type_takes_no_longer_says_so(
+def test_reading_again_with_what_a_type_takes_no_longer_says_so(
     keeping: tuple[TestClient, Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, settings = keeping
@@ -511,7 +511,7 @@ def test_a_session_that_asks_without_pause_is_told_to_wait(
     assert admin.http.get("/console/ledger").status_code == 200  # each key for itself
 
 
-def test_an_image_that_is_not_kept_is_not_replayed(
+def test_an_image_that_is_not_kept_is_not_read_again(
     admin: Any, shop: Any, client: TestClient
 ) -> None:
     log_id = solve(client, shop.secret).json()["data"]["log_id"]

@@ -59,14 +59,14 @@ async def show_one(visit: Visit) -> Response:
     return await _show_one(visit, await _asked(visit))
 
 
-async def replay(visit: Visit) -> Response:
+async def read_again(visit: Visit) -> Response:
     """Have its images read again by today's plugins, and show both readings."""
     log = await _asked(visit)
     management = visit.service.management
     if not (sent := await management.images(log)):
         raise UnknownLog(f"the images of {format_log_id(log.id)} are not kept")
     try:
-        read = await management.replay(visit.key, log, sent)
+        read = await management.read_again(visit.key, log, sent)
     except (SolverError, BadField, UnsupportedOption) as error:
         return await _show_one(visit, log, Reading(error.reason))
     return await _show_one(visit, log, Reading("ok", read.result, _shown(read.confidence)))
@@ -108,7 +108,7 @@ async def _show_one(visit: Visit, log: LogRecord, now: Reading | None = None) ->
         detail=_pretty(log.detail),
         pictures=[url for url in map(picture_url, sent) if url],
         boxes=find_boxes(log.detail or {}),
-        can_replay=visit.is_admin and bool(sent) and log.type_id in names,
+        can_read_again=visit.is_admin and bool(sent) and log.type_id in names,
         then=Reading(log.outcome, log.answer, _shown(log.confidence)),
         now=now,
     )
