@@ -35,7 +35,7 @@ class Reply:
 class Server:
     """A running server process."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[Any]  # Any: bytes or text, whoever started it
     port: int
     timeout_s: float = 60.0
 
@@ -88,23 +88,19 @@ class Server:
         lines = self.page("/metrics").splitlines()
         return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
 
-    def wait_until_listening(self) -> None:
-        """Wait until a server of `start` takes connections."""
-        deadline_s = time.monotonic() + 60
-        while True:
-            try:
-                return self.connect().close()
-            except ConnectionRefusedError:
-                assert time.monotonic() < deadline_s, "the server does not listen"
-                assert self.process.poll() is None, "the server has ended"
-                time.sleep(0.02)  # a poll; the deadline decides
-
-    def wait_until_ready(self) -> None:
-        """Wait until /readyz says yes."""
-        deadline_s = time.monotonic() + 60
-        while self.request("GET", "/readyz", "").status != 200:
-            assert time.monotonic() < deadline_s, "the server does not become ready"
+    def wait_until_ready(self, *, within_s: float = 60) -> None:
+        """Wait until /readyz says yes, also of a server that does not listen yet."""
+        deadline_s = time.monotonic() + within_s
+        while not self._is_ready():
+            assert time.monotonic() < deadline_s, f"the server is not ready within {within_s:g} s"
             time.sleep(0.02)  # a poll; the deadline decides
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.request("GET", "/readyz", "").status == 200
+        except OSError:
+            assert self.process.poll() is None, "the server has ended"
+            return False
 
     def workers(self) -> list[int]:
         """The process ids of its solver processes."""

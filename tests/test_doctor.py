@@ -177,7 +177,7 @@ def test_missing_folder_of_the_database_fails(tmp_path: Path) -> None:
 
 
 DAMAGES = {
-    "tampered": ("UPDATE accounts SET balance = 5", "failed", "its ledger sums to 1000000"),
+    "tampered": ("UPDATE accounts SET balance = 5", "failed", "its ledger sums to ¥1.0000"),
     "newer": (
         "UPDATE _sqlite_migrations SET name = 'm999_later' WHERE name LIKE 'm003%'",
         "failed",

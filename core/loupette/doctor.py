@@ -304,9 +304,9 @@ def _remove(name: str) -> str:
     return f"mend or remove it: pip uninstall {name}, or take it out of LOUPETTE_PLUGINS"
 
 
-def _first(problems: Sequence[str]) -> str:
+def _first(problems: Sequence[object]) -> str:
     more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-    return "; ".join(problems[:_SHOWN]) + more
+    return "; ".join(map(str, problems[:_SHOWN])) + more
 
 
 def _dotted(version: Sequence[object]) -> str:

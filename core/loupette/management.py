@@ -142,7 +142,7 @@ class Management:
 
         return await asyncio.to_thread(read)
 
-    async def replay(self, by: KeyRecord, log: LogRecord, sent: Sequence[bytes]) -> Answer:
+    async def read_again(self, by: KeyRecord, log: LogRecord, sent: Sequence[bytes]) -> Answer:
         """Have a request's images read once more, by today's plugins; nothing is charged.
 
         It is asked what was asked then, as far as the log says it.
@@ -151,7 +151,7 @@ class Management:
             LoupetteError: they are not read, or the type no longer takes those options.
         """
         served = self._registered.find(log.type_id or 0)
-        _audit(by, "replayed %s", format_log_id(log.id))
+        _audit(by, "had %s read again", format_log_id(log.id))
         options = check_options(log.options or {}, served.spec)
         task = Task(served.spec.type_id, sent[0], sent[1] if len(sent) > 1 else None, options)
         return await read_once(self._engine.pool, served, task)

@@ -8,7 +8,7 @@ from loupette.registry import ServedType
 
 
 async def read_once(executor: Executor, served: ServedType, task: Task) -> Answer:
-    """Have a task solved; the same for a request, a replay and the command line.
+    """Have a task solved; the same for a request, the console's reading again and the command line.
 
     Args:
         executor: has the type.

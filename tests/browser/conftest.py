@@ -158,11 +158,11 @@ def broken_books(site: Site) -> AbstractContextManager[None]:
     return site.tampered(change.format("+"), change.format("-"))
 
 
-def replay(page: Page) -> None:
+def read_again(page: Page) -> None:
     """Have the request of a log's page read once more; then both readings are shown."""
     with page.expect_response("**/console/logs/*"):
-        page.locator("#replay button").click()
-    page.locator("#replay table").wait_for()
+        page.locator("#reading button").click()
+    page.locator("#reading table").wait_for()
 
 
 def sign_in(page: Page, key: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import fakes
-from conftest import DESKTOP, PHONE, Site, broken_books, replay
+from conftest import DESKTOP, PHONE, Site, broken_books, read_again
 from serving import ROOT
 
 Opener = Callable[..., Page]
@@ -75,7 +75,7 @@ def test_a_document_keeps_nobody_out(opened: Opener, path: str) -> None:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_an_answer_and_its_replay_keep_nobody_out(opened: Opener, site: Site) -> None:
+def test_an_answer_and_its_reading_again_keep_nobody_out(opened: Opener, site: Site) -> None:
     page = opened(f"/console/try?type={pictured.PICTURED}", site.admin)
     page.locator(".use-sample").click()
     page.locator(".preview:not([hidden])").wait_for()
@@ -83,7 +83,7 @@ def test_an_answer_and_its_replay_keep_nobody_out(opened: Opener, site: Site) ->
     page.locator("#answer .characters").wait_for()
     assert serious(page) == []
     page.locator("#answer a").click()
-    replay(page)
+    read_again(page)
     assert serious(page) == []
 
 

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import fakes
-from conftest import PHONE, Site, broken_books, replay, sign_in
+from conftest import PHONE, Site, broken_books, read_again, sign_in
 from loupette import Client
 from loupette.errors import KeyDisabled
 from loupette.store.database import Database
@@ -188,7 +188,7 @@ def test_a_price_changes_for_the_next_request(open_page: Opener, site: Site) -> 
     assert float(reply["data"]["cost"]) == 0.01  # type: ignore[index]
 
 
-def test_a_request_is_replayed_with_the_options_it_had(open_page: Opener, site: Site) -> None:
+def test_a_request_is_read_again_with_the_options_it_had(open_page: Opener, site: Site) -> None:
     page = open_page(f"/console/try?type={fakes.ECHO}", key=site.admin)
     page.get_by_role("link", name="使用示例图片").click()
     expect(page.locator(".preview")).to_be_visible()
@@ -198,15 +198,15 @@ def test_a_request_is_replayed_with_the_options_it_had(open_page: Opener, site: 
     page.locator("#answer a").click()
     expect(page.locator(".facts")).to_contain_text("charset=xyz")
     expect(page.locator(".pictured img")).to_be_visible()
-    replay(page)
-    answer = page.locator("#replay tr", has_text="答案").locator("td")
+    read_again(page)
+    answer = page.locator("#reading tr", has_text="答案").locator("td")
     expect(answer).to_have_text(["xyz", "xyz"])
-    expect(page.locator("#replay .differs")).to_have_count(0)
+    expect(page.locator("#reading .differs")).to_have_count(0)
     set_answer = "UPDATE logs SET answer = '{}' WHERE options LIKE '%xyz%'"
     with site.tampered(set_answer.format("uvw"), set_answer.format("xyz")):
-        replay(page)
+        read_again(page)
     expect(answer).to_have_text(["uvw", re.compile("^xyz *不同$")])
-    expect(page.locator("#replay .differs")).to_have_count(1)
+    expect(page.locator("#reading .differs")).to_have_count(1)
 
 
 def test_books_that_do_not_add_up_raise_an_alarm(open_page: Opener, site: Site) -> None:
@@ -217,7 +217,7 @@ def test_books_that_do_not_add_up_raise_an_alarm(open_page: Opener, site: Site) 
         alarm = page.locator("#checked").get_by_role("alert")
         expect(alarm).to_contain_text("账目不符")
         expect(alarm.get_by_role("listitem")).to_have_text(
-            re.compile(r"^account lab: the balance is \d+, its ledger sums to \d+$")
+            re.compile(r"^账户 lab：余额为 ¥[\d.,]+，账本合计为 ¥[\d.,]+$")
         )
     check.click()
     expect(page.locator("#checked")).to_contain_text("账目相符")
@@ -373,6 +373,8 @@ def test_a_phone_needs_no_scrolling_sideways(
 ) -> None:
     page = open_page(f"/console{name}", size=PHONE, key=site.admin, language=language)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+    for link in page.locator(".side nav a").all():
+        expect(link).to_be_in_viewport(ratio=1)
 
 
 def test_without_scripts_it_works_too(chromium: object, site: Site, tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def main() -> None:
             problems = verify(database).problems
     write(run, arguments.out)
     print("replies by status:", dict(sorted(run.statuses.items())))
-    breaches = [*run.breaches(), *problems]
+    breaches = [*run.breaches(), *map(str, problems)]
     print(*(breaches or ["memory flat, ledger clean, no 5xx"]), sep="\n")
     sys.exit(bool(breaches))
 

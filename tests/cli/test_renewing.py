@@ -38,7 +38,6 @@ def test_a_hang_up_has_every_worker_replaced_and_fails_no_request(
     key = issue_key(settings.database)
     server = start(settings, find_port())
     try:
-        server.wait_until_listening()
         server.wait_until_ready()
         replies = [server.post(fields, key)]
         plugin.write_text(PLUGIN.format(answer="renewed"))

@@ -14,7 +14,7 @@ from loupette.cluster.trial import Trial, read_trial
 from loupette.settings import Settings
 from loupette.store.database import Database
 from loupette.store.keys import create_key
-from serving import Server, find_port, start, stop
+from serving import find_port, start, stop
 
 READY_WITHIN_S = 240.0
 REPLY_WITHIN_S = 180.0
@@ -82,7 +82,7 @@ def serve_on(
         started = start(settings, find_port(), messages=messages)
         server = replace(started, timeout_s=REPLY_WITHIN_S)
         try:
-            wait_until(lambda: is_ready(server), within_s=READY_WITHIN_S)
+            server.wait_until_ready(within_s=READY_WITHIN_S)
             yield Arena(settings, key, folder / "clock", server)
         finally:
             code = stop(server.process)
@@ -97,15 +97,6 @@ def on_ray(
         f"[types.{type_id}]\nprice = 0.01\ndeadline_s = {deadline_s}\nexecutor = 'ray'\n"
         f"ray = {{ replicas = {replicas}, cpus = 0.1{more} }}\n"
     )
-
-
-def is_ready(server: Server) -> bool:
-    """What /readyz says."""
-    try:
-        return server.request("GET", "/readyz", "").status == 200
-    except OSError:
-        assert server.process.poll() is None, "the server has ended"
-        return False
 
 
 def wait_until(condition: Callable[[], object], *, within_s: float) -> None:

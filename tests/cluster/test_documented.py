@@ -5,18 +5,16 @@ import os
 import re
 import shlex
 import signal
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import possible
-from cluster.arena import READY_WITHIN_S, wait_until
+from cluster.arena import READY_WITHIN_S
 from documented import blocks, read
-from serving import find_port
+from serving import Server, find_port
+from shell import begin
 
 BLOCKS = blocks("docs/scaling.md", "bash")
 (TRIAL,) = (code.splitlines() for code in BLOCKS if "cluster up" in code)
@@ -24,24 +22,11 @@ BLOCKS = blocks("docs/scaling.md", "bash")
 SERVICES = re.findall(r"^ExecStart=\S*/(ray .*)$", read("docs/scaling.md"), re.MULTILINE)
 assert SERVICES
 (REGISTRY,) = blocks("docs/scaling.md", "toml")
-
-
-def begin(command: str, folder: Path) -> "subprocess.Popen[str]":
-    """Run a line of the page."""
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return subprocess.Popen(
-        ["timeout", "600", "bash", "-ec", command],
-        cwd=folder,
-        env=os.environ | {"PATH": path, "PYTHONUNBUFFERED": "1", "LOUPETTE_WORKERS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+WITHIN_S = 600
 
 
 def run(command: str, folder: Path) -> str:
-    with begin(command, folder) as process:
+    with begin(command, folder, within_s=WITHIN_S) as process:
         assert process.stdout
         said = process.stdout.read()
     assert process.returncode == 0, said
@@ -63,22 +48,15 @@ def test_a_cluster_is_tried_as_the_page_says(address: str, tmp_path: Path) -> No
     _, serve, status, _ = (line.split("  #")[0].strip() for line in TRIAL)
     (tmp_path / "registry.toml").write_text(REGISTRY)
     port = find_port()
-    with begin(f"{serve.replace('...', address)} --port {port}", tmp_path) as server:
+    command = f"{serve.replace('...', address)} --port {port}"
+    with begin(command, tmp_path, within_s=WITHIN_S) as server:
         try:
-            wait_until(lambda: is_ready(port), within_s=READY_WITHIN_S)
+            Server(server, port).wait_until_ready(within_s=READY_WITHIN_S)
             nodes = json.loads(run(f"{status} --json", tmp_path))
         finally:
             os.killpg(server.pid, signal.SIGTERM)
     assert len(nodes) == 2
     assert sum(node["workers"].get("50200", 0) for node in nodes) == 2
-
-
-def is_ready(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=30) as reply:
-            return bool(reply.status == 200)
-    except OSError:
-        return False
 
 
 @pytest.mark.parametrize("line", [*OWN_MACHINES[:2], *SERVICES])

@@ -80,16 +80,16 @@ def test_empty_books_are_in_order(db: Database) -> None:
     [
         (
             "UPDATE accounts SET balance = balance + 1",
-            "account acme: the balance is 990001, its ledger sums to 990000",
+            "account acme: the balance is ¥0.990001, its ledger sums to ¥0.9900",
         ),
-        ("UPDATE accounts SET balance = -1", "account acme: the balance is -1"),
+        ("UPDATE accounts SET balance = -1", "account acme: the balance is −¥0.000001"),
         (
             "UPDATE ledger SET balance_after = 980001 WHERE id = 2",
-            "ledger entry 2: the balance after it is 980001, not 990000",
+            "ledger entry 2: the balance after it is ¥0.980001, not ¥0.9900",
         ),
         (
             "DELETE FROM ledger WHERE id = 2",
-            "ledger entry 3: the balance after it is 980000, not 990000",
+            "ledger entry 3: the balance after it is ¥0.9800, not ¥0.9900",
         ),
         (
             "DELETE FROM logs WHERE id = 202411010000000001",
@@ -118,7 +118,7 @@ def test_empty_books_are_in_order(db: Database) -> None:
         ),
         (
             "UPDATE reports SET refund_micros = 9999",
-            "report on log 202411010000000002: promises a refund of 9999 that was not made",
+            "report on log 202411010000000002: promises a refund of ¥0.009999 that was not made",
         ),
     ],
 )
@@ -126,7 +126,7 @@ def test_tampered_books_are_found_out(
     db: Database, reported: LogEntry, tamper: Tamper, statement: str, problem: str
 ) -> None:
     tamper(statement)
-    assert problem in verify(db).problems
+    assert problem in map(str, verify(db).problems)
 
 
 def test_charge_to_another_account_than_the_request_is_found_out(
@@ -135,7 +135,7 @@ def test_charge_to_another_account_than_the_request_is_found_out(
     create_key(db, "other", now_ms=now_ms)
     tamper("UPDATE logs SET account_id = 2 WHERE id = 202411010000000001")
     (problem,) = verify(db).problems
-    assert problem.startswith("charge of log 202411010000000001")
+    assert problem.en.startswith("charge of log 202411010000000001")
 
 
 def test_only_the_first_problems_of_a_kind_are_listed(

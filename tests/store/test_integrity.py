@@ -58,7 +58,7 @@ def test_older_database_is_told_by_what_it_lacks_and_its_money_is_checked(closed
 def test_money_that_does_not_add_up_is_a_problem(db: Database, key: KeyRecord, path: Path) -> None:
     change(path, "UPDATE accounts SET balance = 5")
     (problem, *_) = inspect(path).problems
-    assert "the balance is 5, its ledger sums to 1000000" in problem
+    assert "the balance is ¥0.000005, its ledger sums to ¥1.0000" in problem
 
 
 @pytest.mark.parametrize("content", [b"", b"dear diary, " * 1000], ids=["empty", "text"])

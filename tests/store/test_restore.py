@@ -187,7 +187,7 @@ def test_database_that_a_command_has_open_is_not_replaced(
 
 
 REFUSED = {
-    "tampered": ("UPDATE accounts SET balance = 5", "its ledger sums to 1000000"),
+    "tampered": ("UPDATE accounts SET balance = 5", "its ledger sums to ¥1.0000"),
     "newer": (
         "UPDATE _sqlite_migrations SET name = 'm999_later' WHERE name LIKE 'm003%'",
         "newer loupette",

@@ -18,6 +18,7 @@ import fakes
 from loupette.manager import Plugin
 from loupette.plugin import TEXT_OPTIONS, Answer, Challenge, Option, SolverSpec, Unsolvable
 from loupette.testing import CHECKS, NotMet, Subject, conformance
+from loupette.toolkit.weights import hash_file
 
 pytestmark = pytest.mark.usefixtures("forget_modules")
 
@@ -201,6 +202,29 @@ def test_model_without_a_card_or_with_another_models_card_is_not_met(
         (spoilt.folder / "card.json").write_text(json.dumps(card))
         with pytest.raises(NotMet, match=r"card\.json has the hash of another model file"):
             RUN["card"](spoilt)
+
+
+@pytest.mark.parametrize(
+    ("models", "line"),
+    [
+        ((), "it packages no model"),
+        (("one",), "1 card fits its model"),
+        (("one", "two"), "2 cards fit their models"),
+    ],
+)
+def test_cards_that_fit_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models: tuple[str, ...], line: str
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    with packaged(tmp_path) as good:
+        assert good.folder
+        for name in models:
+            folder = good.folder / name
+            folder.mkdir()
+            (folder / "model.onnx").write_bytes(name.encode())
+            card = {"model_file": "model.onnx", "sha256": hash_file(folder / "model.onnx")}
+            (folder / "card.json").write_text(json.dumps(card))
+        assert RUN["card"](good) == line
 
 
 def test_framework_that_is_imported_to_list_types_is_not_met(

@@ -20,7 +20,7 @@ import fakes
 from conftest import issue_key
 from loupette.errors import StoreError
 from loupette.settings import Settings
-from loupette.store.audit import Audit
+from loupette.store.audit import Audit, Problem
 from loupette.store.database import Database
 from loupette.store.opening import open_database
 from loupette.web.app import check_ledger, create_app
@@ -242,7 +242,7 @@ class Unreadable:
         if self.verified == 1:
             raise StoreError("the disk is gone")
         self.twice.set()
-        return Audit(0, 0, 0, 0, ("one", "two"))
+        return Audit(0, 0, 0, 0, (Problem("一", "one"), Problem("二", "two")))
 
 
 def test_a_check_that_fails_is_logged_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:

@@ -39,7 +39,7 @@ def verify(settings: Settings, as_json: bool) -> None:
                 "entries": found.entries,
                 "charges": found.charges,
                 "balance": to_yuan(found.balance_micros),
-                "problems": found.problems,
+                "problems": [str(problem) for problem in found.problems],
             }
         )
     else:

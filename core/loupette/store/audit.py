@@ -1,27 +1,63 @@
 """Recompute the money from scratch and say what does not add up."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from loupette.money import format_yuan
 from loupette.store.connection import Connection
 
 _SHOWN = 20  # problems of one kind; the first few tell what happened
 
-# Text with a place for each column, and the rows that are wrong, one problem each. A charge whose
-# log row was pruned (`log_retention`) is none.
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that does not add up, in both languages; as text it is the operator's English."""
+
+    zh: str
+    en: str
+
+    def __str__(self) -> str:
+        return self.en
+
+
+@dataclass(frozen=True)
+class _Check:
+    """What each row of a query means, with a place for each column; `money` are micro-yuan."""
+
+    zh: str
+    en: str
+    query: str
+    money: tuple[int, ...] = ()
+
+    def find(self, reader: Connection) -> Iterator[Problem]:
+        for row in reader.execute(f"{self.query} LIMIT ?", (_SHOWN,)):
+            shown = [
+                format_yuan(int(value)) if place in self.money else value
+                for place, value in enumerate(row)
+            ]
+            yield Problem(self.zh.format(*shown), self.en.format(*shown))
+
+
+# A charge whose log row was pruned (`log_retention`) is no problem.
 _CHECKS = (
-    (
+    _Check(
+        "账户 {}：余额为 {}，账本合计为 {}",
         "account {}: the balance is {}, its ledger sums to {}",
         """
         SELECT a.name, a.balance, COALESCE(SUM(l.amount), 0)
         FROM accounts a LEFT JOIN ledger l ON l.account_id = a.id
         GROUP BY a.id HAVING a.balance <> COALESCE(SUM(l.amount), 0)
         """,
+        money=(1, 2),
     ),
-    (
+    _Check(
+        "账户 {}：余额为 {}",
         "account {}: the balance is {}",
         "SELECT name, balance FROM accounts WHERE balance < 0",
+        money=(1,),
     ),
-    (
+    _Check(
+        "账本记录 {}：其后余额为 {}，应为 {}",
         "ledger entry {}: the balance after it is {}, not {}",
         """
         SELECT id, balance_after, due
@@ -29,8 +65,10 @@ _CHECKS = (
             OVER (PARTITION BY account_id ORDER BY id) AS due FROM ledger) AS entries
         WHERE balance_after <> due OR balance_after < 0
         """,
+        money=(1, 2),
     ),
-    (
+    _Check(
+        "日志 {} 的扣费：没有同样费用的成功日志",
         "charge of log {}: no successful log entry of that cost",
         """
         SELECT c.log_id
@@ -40,7 +78,8 @@ _CHECKS = (
             AND c.log_id >= (SELECT deleted_below FROM log_retention)
         """,
     ),
-    (
+    _Check(
+        "日志 {}：成功但没有扣费",
         "log {}: a success without its charge",
         """
         SELECT l.id
@@ -49,7 +88,8 @@ _CHECKS = (
         WHERE l.outcome = 'ok' AND c.id IS NULL
         """,
     ),
-    (
+    _Check(
+        "日志 {} 的退款：多于扣费，或退到了别的账户",
         "refund of log {}: more than was charged, or to another account",
         """
         SELECT r.log_id
@@ -58,7 +98,8 @@ _CHECKS = (
         WHERE r.kind = 'refund' AND (c.id IS NULL OR r.amount > -c.amount)
         """,
     ),
-    (
+    _Check(
+        "对日志 {} 的报告：答应退款 {}，但没有退",
         "report on log {}: promises a refund of {} that was not made",
         """
         SELECT p.log_id, p.refund_micros
@@ -66,6 +107,7 @@ _CHECKS = (
             AND r.log_id IS NOT NULL AND r.amount = p.refund_micros
         WHERE p.refund_micros > 0 AND r.id IS NULL
         """,
+        money=(1,),
     ),
 )
 _COUNTS = """
@@ -84,14 +126,14 @@ class Audit:
         entries: how many ledger entries.
         charges: how many of those are charges.
         balance_micros: the sum of all balances.
-        problems: one line each; empty when all adds up.
+        problems: empty when all adds up.
     """
 
     accounts: int
     entries: int
     charges: int
     balance_micros: int
-    problems: tuple[str, ...]
+    problems: tuple[Problem, ...]
 
     @property
     def ok(self) -> bool:
@@ -105,11 +147,7 @@ def audit(reader: Connection) -> Audit:
     reader.execute("BEGIN")
     try:
         accounts, entries, charges, balance = reader.execute(_COUNTS).fetchone()
-        problems = tuple(
-            text.format(*row)
-            for text, check in _CHECKS
-            for row in reader.execute(f"{check} LIMIT ?", (_SHOWN,))
-        )
+        problems = tuple(problem for check in _CHECKS for problem in check.find(reader))
     finally:
         reader.execute("ROLLBACK")
     return Audit(accounts, entries, charges, balance, problems)

@@ -48,7 +48,9 @@ def _look(path: Path, *, is_immutable: bool) -> Condition:
             checked = audit(connection)
     except sqlite3.Error as error:
         return Condition((f"it cannot be read as a database of loupette: {error}",))
-    return Condition((*problems, *checked.problems), missing_steps=missing, checked=checked)
+    return Condition(
+        (*problems, *map(str, checked.problems)), missing_steps=missing, checked=checked
+    )
 
 
 def _structure_problems(connection: sqlite3.Connection) -> list[str]:

@@ -326,7 +326,9 @@ def check_card(subject: Subject) -> str:
     if problems:
         raise NotMet("; ".join(problems))
     count = sum(1 for _ in subject.folder.rglob(CARD))
-    return f"{count} cards fit their models" if count else "it packages no model"
+    if not count:
+        return "it packages no model"
+    return "1 card fits its model" if count == 1 else f"{count} cards fit their models"
 
 
 def _tell(reply: Reply) -> str:

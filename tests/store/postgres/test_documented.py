@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from loupette.store.database import Database
 from loupette.store.keys import create_key
 from loupette.store.opening import open_database, read_database
 from serving import find_port
+from shell import begin
 
 pytestmark = pytest.mark.cluster
 
@@ -31,21 +31,17 @@ def server() -> Iterator[pgserver.Server]:
         yield server
 
 
-def begin(commands: str, folder: Path, server: pgserver.Server) -> "subprocess.Popen[str]":
-    """Run commands as an operator who may make databases, apart from any terminal."""
-    paths = (Path(sys.executable).parent, server.programs, os.environ["PATH"])
+def begin_at(server: pgserver.Server, commands: str, folder: Path) -> "subprocess.Popen[str]":
+    """Run commands as an operator who may make databases there."""
     here = commands.replace("@db.example/", f"@127.0.0.1:{server.port}/")
-    return subprocess.Popen(
-        ["timeout", "120", "bash", "-ec", here],
-        cwd=folder,
-        env=os.environ
-        | {"PATH": ":".join(map(str, paths)), "PYTHONUNBUFFERED": "1", "LOUPETTE_WORKERS": "1"}
-        | {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "postgres"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
+    return begin(
+        here,
+        folder,
+        within_s=120,
+        programs=[server.programs],
+        PGHOST="127.0.0.1",
+        PGPORT=str(server.port),
+        PGUSER="postgres",
     )
 
 
@@ -53,7 +49,7 @@ def test_commands_of_the_page_run_in_their_order(server: pgserver.Server, tmp_pa
     install, *others, serve = SET_UP.splitlines()
     possible.check(install)
     port = find_port()
-    with begin("\n".join((*others, f"{serve} --port {port}")), tmp_path, server) as process:
+    with begin_at(server, "\n".join((*others, f"{serve} --port {port}")), tmp_path) as process:
         assert process.stdin and process.stdout
         process.stdin.write(f"{PASSWORD}\n" * 2)  # what createuser asks for
         process.stdin.close()
@@ -70,7 +66,7 @@ def test_commands_of_the_page_run_in_their_order(server: pgserver.Server, tmp_pa
     server.execute("CREATE DATABASE loupette OWNER loupette")
     with Database.open(tmp_path / "loupette.db") as database:
         create_key(database, "shop", opening_micros=2_000_000, now_ms=0)
-    moved, _ = begin(MOVE, tmp_path, server).communicate(timeout=120)
+    moved, _ = begin_at(server, MOVE, tmp_path).communicate(timeout=120)
     assert "all is equal" in moved
     url = f"postgresql://loupette:{PASSWORD}@127.0.0.1:{server.port}/loupette"
     with read_database(tmp_path / "loupette.db", url) as reader:
@@ -83,5 +79,5 @@ def test_backup_of_the_page_is_restored_as_it_says(server: pgserver.Server, tmp_
         create_key(database, "shop", opening_micros=2_000_000, now_ms=0)
     restore = "createdb again && pg_restore --dbname=again BACKUP && loupette ledger verify"
     commands = f"DATABASE_URL={url}/postgres; {BACKUP}; export DATABASE_URL={url}/again; {restore}"
-    said, _ = begin(commands, tmp_path, server).communicate(timeout=120)
+    said, _ = begin_at(server, commands, tmp_path).communicate(timeout=120)
     assert "clean: 1 account" in said, said

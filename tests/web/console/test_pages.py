@@ -5,7 +5,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from starlette.testclient import TestClient
@@ -14,11 +14,12 @@ import fakes
 from loupette import management
 from loupette.executor import Executor
 from loupette.frames import Task
-from loupette.plugin import Answer
+from loupette.plugin import Answer, Option
 from loupette.reading import read_once
 from loupette.registry import ServedType
 from loupette.settings import Images, Settings
-from loupette.store.keys import create_key, list_keys, set_rate
+from loupette.store.keys import SCOPES, create_key, list_keys, set_rate
+from loupette.store.logs import parse_log_id
 from loupette.store.opening import open_database
 from loupette.web import service
 from loupette.web.app import create_app
@@ -247,8 +248,12 @@ def test_books_that_do_not_add_up_are_an_alarm(admin: Any, shop: Any, settings: 
             page = admin.do("/console/ledger").text
             assert ("账目相符" in page) is is_right
             assert ("账目不符" in page and 'role="alert"' in page) is not is_right
-            said = f"account {shop.account}: the balance is 1000005, its ledger sums to 1000000"
-            assert (said in page) is not is_right
+            said = f"账户 {shop.account}：余额为 ¥1.000005，账本合计为 ¥1.0000"
+            assert (f"<li>{said}</li>" in page) is not is_right
+            page = admin.do("/console/ledger?lang=en").text
+            said = f"account {shop.account}: the balance is ¥1.000005, its ledger sums to ¥1.0000"
+            assert (f"<li>{said}</li>" in page) is not is_right
+            admin.http.cookies.delete("lang")
 
 
 def test_a_try_is_answered_charged_and_logged(shop: Any) -> None:
@@ -325,13 +330,36 @@ def test_htmx_runs_no_text_and_writes_no_styles(admin: Any) -> None:
     }
 
 
-@pytest.mark.parametrize("path", PATHS)
+def read_in(language: str, visitor: Any, path: str) -> str:
+    """The words of a page, without the code to copy, which is the documented one in both."""
+    headers = {"Accept": "text/html", "Accept-Language": language}
+    page = visitor.http.get(path, headers=headers).text
+    return re.sub(r"<pre.*?</pre>|<[^>]+>", "", page, flags=re.DOTALL)
+
+
+ECHO_PAGE = f"/types/{fakes.ECHO}"
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/types", ECHO_PAGE])
 def test_both_languages_say_all_in_one(admin: Any, path: str) -> None:
-    english = admin.http.get(path, headers={"Accept-Language": "en"}).text
-    shown = re.sub(r"<[^>]+>", "", english)
     names = {"中文", *(name for name, *_ in fakes._SOLVERS.values())}
-    left = set(re.findall(r"[\u4e00-\u9fff]+", shown)) - names
-    assert left - {"未找到", "日志不存在"} == set()  # as the API says it, in both languages
+    left = set(re.findall(r"[\u4e00-\u9fff]+", read_in("en", admin, path))) - names
+    assert left == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "words", "chinese"),
+    [
+        (ECHO_PAGE, get_args(get_type_hints(Option)["kind"]), "整数, 1–9"),
+        ("/console/keys", SCOPES, "识别、查看、报告、管理员"),
+    ],
+)
+def test_kinds_and_scopes_are_chinese_on_a_chinese_page(
+    admin: Any, path: str, words: tuple[str, ...], chinese: str
+) -> None:
+    shown = read_in("zh", admin, path)
+    assert set(re.findall(r"[\w-]+", shown)) & set(words) == set()
+    assert chinese in shown
 
 
 @pytest.fixture(scope="module")
@@ -344,7 +372,7 @@ def keeping(
         yield client, settings
 
 
-def test_a_kept_image_is_shown_to_its_owner_and_replayed_by_an_administrator(
+def test_a_kept_image_is_shown_to_its_owner_and_read_again_by_an_administrator(
     keeping: tuple[TestClient, Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, settings = keeping
@@ -384,7 +412,7 @@ def test_a_kept_image_is_shown_to_its_owner_and_replayed_by_an_administrator(
         ("{}", set()),
     ],
 )
-def test_a_replay_asks_what_was_asked_then(
+def test_reading_again_asks_what_was_asked_then(
     keeping: tuple[TestClient, Settings],
     options: str,
     shown: set[str],
@@ -410,7 +438,34 @@ def test_a_replay_asks_what_was_asked_then(
     assert asked == [Task(fakes.ECHO, PNG[1], second[1], given)]
 
 
-def test_a_replay_of_what_a_type_takes_no_longer_says_so(
+@pytest.mark.parametrize(
+    ("now", "row"),
+    [
+        (0.12345679, '<td class="answer">0.1235</td><td class="answer">0.1235</td>'),
+        (0.12354, '<td class="answer">0.1235</td><td class="answer">0.1235</td>'),
+        (0.12356, '<td class="answer">0.1235</td><td class="answer">0.1236 <span class="tag">'),
+    ],
+)
+def test_a_confidence_differs_from_the_fourth_decimal_on(
+    keeping: tuple[TestClient, Settings], now: float, row: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, settings = keeping
+    path = f"/console/logs/{kept_log(client, sign_in(client, settings), fakes.ECHO, '{}')}"
+    with open_database(settings.database, settings.database_url) as database:
+        change = "UPDATE logs SET confidence = ? WHERE id = ?"
+        values = (0.12345678, parse_log_id(path.rpartition("/")[2]))
+        database.write(lambda connection: connection.execute(change, values).rowcount)
+
+    async def read(executor: Executor, served: ServedType, task: Task) -> Answer:
+        return Answer("40x20", now)
+
+    monkeypatch.setattr(management, "read_once", read)
+    again = client.post(path, data={"csrf": _token(client)}).text
+    assert row in again
+    assert again.count('class="differs"') == ("tag" in row)
+
+
+def test_reading_again_with_what_a_type_takes_no_longer_says_so(
     keeping: tuple[TestClient, Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, settings = keeping
@@ -456,7 +511,7 @@ def test_a_session_that_asks_without_pause_is_told_to_wait(
     assert admin.http.get("/console/ledger").status_code == 200  # each key for itself
 
 
-def test_an_image_that_is_not_kept_is_not_replayed(
+def test_an_image_that_is_not_kept_is_not_read_again(
     admin: Any, shop: Any, client: TestClient
 ) -> None:
     log_id = solve(client, shop.secret).json()["data"]["log_id"]

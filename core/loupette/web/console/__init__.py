@@ -14,7 +14,7 @@ ROUTES = [
     Route("/console/keys", action(keys.change, scope="admin"), methods=["POST"]),
     Route("/console/logs", page(logs.show), methods=["GET"]),
     Route("/console/logs/{log_id}", page(logs.show_one), methods=["GET"]),
-    Route("/console/logs/{log_id}", action(logs.replay, scope="admin"), methods=["POST"]),
+    Route("/console/logs/{log_id}", action(logs.read_again, scope="admin"), methods=["POST"]),
     Route("/console/types", page(types.show, scope="admin"), methods=["GET"]),
     Route("/console/types", action(types.change, scope="admin"), methods=["POST"]),
     Route("/console/try", page(trying.show), methods=["GET"]),

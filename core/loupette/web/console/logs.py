@@ -59,26 +59,31 @@ async def show_one(visit: Visit) -> Response:
     return await _show_one(visit, await _asked(visit))
 
 
-async def replay(visit: Visit) -> Response:
+async def read_again(visit: Visit) -> Response:
     """Have its images read again by today's plugins, and show both readings."""
     log = await _asked(visit)
     management = visit.service.management
     if not (sent := await management.images(log)):
         raise UnknownLog(f"the images of {format_log_id(log.id)} are not kept")
     try:
-        read = await management.replay(visit.key, log, sent)
+        read = await management.read_again(visit.key, log, sent)
     except (SolverError, BadField, UnsupportedOption) as error:
-        return await _show_one(visit, log, Replayed(error.reason, None, None))
-    return await _show_one(visit, log, Replayed("ok", read.result, read.confidence))
+        return await _show_one(visit, log, Reading(error.reason))
+    return await _show_one(visit, log, Reading("ok", read.result, _shown(read.confidence)))
 
 
 @dataclass(frozen=True)
-class Replayed:
-    """How a request ends with today's plugins; as in the log."""
+class Reading:
+    """How a request ended, or ends with today's plugins; a confidence as it is shown."""
 
     outcome: str
-    answer: str | None
-    confidence: float | None
+    answer: str | None = None
+    confidence: str | None = None
+
+
+def _shown(confidence: float | None) -> str | None:
+    """With the four decimals that replies have; what differs beyond them is the same to people."""
+    return None if confidence is None else f"{confidence:.4f}"
 
 
 async def _asked(visit: Visit) -> LogRecord:
@@ -90,7 +95,7 @@ async def _asked(visit: Visit) -> LogRecord:
     return log
 
 
-async def _show_one(visit: Visit, log: LogRecord, replayed: Replayed | None = None) -> Response:
+async def _show_one(visit: Visit, log: LogRecord, now: Reading | None = None) -> Response:
     management = visit.service.management
     names = _type_names(visit)
     keys = await management.key_names([log])
@@ -103,8 +108,9 @@ async def _show_one(visit: Visit, log: LogRecord, replayed: Replayed | None = No
         detail=_pretty(log.detail),
         pictures=[url for url in map(picture_url, sent) if url],
         boxes=find_boxes(log.detail or {}),
-        can_replay=visit.is_admin and bool(sent) and log.type_id in names,
-        replayed=replayed,
+        can_read_again=visit.is_admin and bool(sent) and log.type_id in names,
+        then=Reading(log.outcome, log.answer, _shown(log.confidence)),
+        now=now,
     )
 
 
