@@ -171,7 +171,9 @@ def capture_reply(type_id: int) -> None:
     """Serve in a new folder, post the type's own sample as the README does, keep the reply."""
     served = served_types()[type_id]
     with TemporaryDirectory() as folder:
-        settings = Settings(Path(folder) / "loupette.db", ROOT / "registry.toml", workers=1)
+        settings = Settings(
+            database=Path(folder) / "loupette.db", registry=ROOT / "registry.toml", workers=1
+        )
         with Database.open(settings.database) as database:
             key = create_key(database, "demo", now_ms=0).secret
             topup(database, "demo", to_micros(Decimal(100)), now_ms=0)

@@ -13,9 +13,9 @@ GENERATOR = {
     "version": 8,
     "seeds": "10000 x --seed + shard: 4 (shards 0-11), 5 (0-9), 6 (0-9), 7 (8-15), 8 (0-2), "
     "9 (23-37), 11 (38-39), 12 (40-53), 13 (54-63), 14 (64-68), "
-    "15 (69-72), 16 (73-75), 17 (76-79)",
+    "15 (69-72), 16 (73-75), 17 (76-79), 18 (80-87)",
     "note": "seed 4 is version 4, 5 to 7 are version 5, 8 to 11 version 6, 12 to 15 version 7, 16 "
-    "and 17 version 8; how often each recipe is drawn was changed before seeds 6, 7 and shard 37. "
+    "to 18 version 8; how often each recipe is drawn was changed before seeds 6, 7 and shard 37. "
     "Begun from the "
     "weights of 2026-11-22: 600,000 pictures of versions 3 and 4. Dormant units were recycled at "
     "steps 61,800 and 76,000; AdamW until step 78,200, then Muon",
