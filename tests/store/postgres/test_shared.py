@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import closing
 
 import psycopg
 import pytest
 
+from fronts import NOW_MS, charge, success, until
 from loupette.errors import (
     IdempotencyTaken,
     InsufficientBalance,
@@ -18,7 +19,7 @@ from loupette.errors import (
 )
 from loupette.store import logs, overrides
 from loupette.store.idempotency import IdempotentReply
-from loupette.store.keys import KeyRecord, NewKey, create_key, disable_key
+from loupette.store.keys import NewKey, create_key, disable_key
 from loupette.store.ledger import verify
 from loupette.store.logs import LogEntry
 from loupette.store.overrides import Override
@@ -31,43 +32,6 @@ from loupette.store.postgres.writer import RequestWriter
 pytestmark = pytest.mark.cluster
 
 OpenServer = Callable[[], PostgresDatabase]
-NOW_MS = 1_730_419_200_000  # 2024-11-01 00:00:00 UTC
-MONTH = 10**12  # of ids
-DAY_MS = 86_400_000
-
-
-async def success(front: SharedFront, key: KeyRecord, price: int = 100_000) -> LogEntry:
-    return LogEntry(
-        id=await front.next_log_id(NOW_MS),
-        account_id=key.account_id,
-        key_id=key.id,
-        created_ms=NOW_MS,
-        type_id=50100,
-        code=200,
-        outcome="ok",
-        cost_micros=price,
-        answer="8",
-        response_ms=1,
-    )
-
-
-async def charge(
-    front: SharedFront, key: KeyRecord, price: int = 100_000, *, name: str | None = None
-) -> LogEntry:
-    hold = await front.hold(key.account_id, price, within_s=5, idempotency_key=name)
-    reply = IdempotentReply(name, b"body", 200, lambda left: b"%d" % left) if name else None
-    try:
-        entry = await success(front, key, price)
-        await front.settle(hold, entry, reply)
-        return entry
-    finally:
-        front.release(hold)
-
-
-async def until(is_so: Callable[[], Awaitable[bool]], *, within_s: float = 30) -> None:
-    async with asyncio.timeout(within_s):
-        while not await is_so():
-            await asyncio.sleep(0.01)
 
 
 def test_two_servers_give_ten_answers_for_the_money_of_ten(
@@ -407,31 +371,6 @@ def test_decision_on_a_type_is_heard_by_the_other_server(
             await waiting
 
     runner.run(scenario())
-
-
-def test_months_that_are_over_are_dropped_and_their_charges_kept(
-    server: PostgresDatabase, front: SharedFront, made: NewKey, runner: asyncio.Runner
-) -> None:
-    runner.run(charge(front, made.record))
-    newer_ms = NOW_MS + 60 * DAY_MS
-    newer = runner.run(front.next_log_id(newer_ms))
-    failed = LogEntry(
-        id=newer, account_id=made.record.account_id, key_id=made.record.id, created_ms=newer_ms,
-        type_id=1, code=400, outcome="no_gap", response_ms=1,
-    )  # fmt: skip
-    runner.run(front.record(failed))
-    assert months(server) == ["logs_202411", "logs_202412"]
-    assert logs.delete_older_than(server, NOW_MS + 40 * DAY_MS) == 1
-    assert months(server) == ["logs_202412"]
-    assert [entry.id for entry in logs.query(server.reader, None)] == [newer]
-    assert verify(server).charges == 1
-
-
-def months(server: PostgresDatabase) -> list[str]:
-    found = server.reader.execute(
-        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '^logs_[0-9]+$' ORDER BY 1"
-    )
-    return [name for (name,) in found if not name.startswith("logs_1970")]
 
 
 def test_pages_of_the_log_are_read_from_an_index(server: PostgresDatabase, made: NewKey) -> None:

@@ -26,6 +26,9 @@ from loupette.store.postgres.migrating import check_schema, migrate
 from loupette.store.postgres.notices import Notices
 from loupette.store.postgres.writer import RequestWriter
 
+_DROP_TRIES = 20
+"""To have the log alone, half a second each and a second apart."""
+
 Result = TypeVar("Result")
 
 
@@ -131,12 +134,24 @@ class PostgresDatabase(Closes):
             yield connection
 
     def drop_log_parts(self, below: int) -> int:
-        """Drop the tables of months that are over, which takes no longer for many entries."""
-        return self.write(
-            lambda connection: int(
-                connection.execute("SELECT drop_log_months(?)", (below,)).fetchone()[0]
-            )
-        )
+        """Drop the tables of months that are over, one at a time, each with its own commit.
+
+        Requests go on meanwhile; where a backup reads the log, this waits, and not for ever.
+
+        Raises:
+            StoreError: the log was in use all the time.
+        """
+        dropped = 0
+        with closing(connect(self._url, is_long=True)) as connection:
+            try:
+                while (entries := _drop_month(connection, below)) is not None:
+                    dropped += entries
+            except psycopg.errors.LockNotAvailable as error:
+                raise StoreError(
+                    f"the log is in use, by a backup or another purge: {dropped} entries were"
+                    " deleted; try again when that is over"
+                ) from error
+        return dropped
 
     def close(self) -> None:
         """Finish what is queued and close every connection; a second call does nothing."""
@@ -150,6 +165,11 @@ class PostgresDatabase(Closes):
         for reader in self._readers:
             reader.close()
         self._readers.clear()
+
+
+def _drop_month(connection: Connection, below: int) -> int | None:
+    row = connection.execute("SELECT drop_log_month(?, ?)", (below, _DROP_TRIES)).fetchone()
+    return None if row[0] is None else int(row[0])
 
 
 @dataclass(frozen=True, slots=True)

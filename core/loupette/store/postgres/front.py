@@ -5,6 +5,7 @@ import hashlib
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import psycopg
@@ -12,6 +13,7 @@ import psycopg
 from loupette.errors import (
     IdempotencyTaken,
     InsufficientBalance,
+    LoupetteError,
     OutcomeUnknown,
     Overloaded,
     StoreError,
@@ -35,6 +37,8 @@ _WAITS = 4
 """Deadlines that a request may take: to wait and to be read, and both again in another worker."""
 _GRACE_S = 30.0
 _SWEEP_EVERY_S = 5.0
+_LOOK_AHEAD_EVERY_S = 3600.0
+"""A month's table is made long before its first entry, when nobody reads the log for a moment."""
 _AGAIN_S = 0.05
 """Between two looks whether another server has come to an end with an Idempotency-Key."""
 _BALANCE = "SELECT balance FROM accounts WHERE id = ?"
@@ -227,14 +231,17 @@ class SharedFront:
         return int(balance_micros)
 
     async def tend(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._repeat(_sweep, every_s=_SWEEP_EVERY_S))
+            group.create_task(self._repeat(_add_next_month, every_s=_LOOK_AHEAD_EVERY_S))
+
+    async def _repeat(self, chore: Callable[[Connection], None], *, every_s: float) -> None:
         while True:
-            await asyncio.sleep(_SWEEP_EVERY_S)
             try:
-                swept = await asyncio.wrap_future(self._db.submit(_sweep))
-                if swept:
-                    _log.warning("%s holds of servers that ended were released", swept)
-            except (StoreError, psycopg.Error) as error:
-                _log.warning("expired holds were not released: %s", error)
+                await asyncio.wrap_future(self._db.submit(chore))
+            except (LoupetteError, psycopg.Error) as error:
+                _log.warning("the database was not tended: %s", error)
+            await asyncio.sleep(every_s)
 
     async def until_types_change(self) -> None:
         changed = asyncio.Event()
@@ -243,8 +250,16 @@ class SharedFront:
             await changed.wait()
 
 
-def _sweep(connection: Connection) -> int:
-    return int(connection.execute("SELECT sweep_holds()").fetchone()[0])
+def _sweep(connection: Connection) -> None:
+    (swept,) = connection.execute("SELECT sweep_holds()").fetchone()
+    if swept:
+        _log.warning("%s holds of servers that ended were released", swept)
+
+
+def _add_next_month(connection: Connection) -> None:
+    connection.execute(
+        "SELECT add_log_month(to_char(now() + interval '1 month', 'YYYYMM')::bigint)"
+    )
 
 
 def _logged(entry: LogEntry, reply: IdempotentReply | None) -> dict[str, object]:
