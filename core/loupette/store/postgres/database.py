@@ -1,5 +1,6 @@
 """Open a PostgreSQL database: what commands write, what is read, and what a server needs."""
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +40,7 @@ class PostgresDatabase(Closes):
     connection. What requests write goes through `requests`, in batches, on another.
 
     Attributes:
+        server: a number that no other process has that opened it.
         requests: the writer of a server; None where the database is not open to be served.
         notices: of changes by other servers and commands; likewise.
     """
@@ -51,7 +53,10 @@ class PostgresDatabase(Closes):
         self._writer = connect(url)
         try:
             migrate(self._writer)
-            self.requests = RequestWriter(lambda: connect(url)) if serving else None
+            self.server = secrets.randbits(63)
+            self.requests = (
+                RequestWriter(lambda: connect(url, server=self.server)) if serving else None
+            )
             self.notices = Notices(lambda: connect(url)) if serving else None
         except BaseException:
             self._writer.close()

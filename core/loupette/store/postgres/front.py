@@ -162,6 +162,7 @@ class SharedFront:
             "amount": amount_micros,
             "lasts_ms": round(lasts_s * 1000),
             "idempotency_key": idempotency_key,
+            "server": self._db.server,
         }
         until_s = time.monotonic() + lasts_s
         while (outcome := await self._place(hold, row)) == "busy":
