@@ -1,14 +1,16 @@
 """Money that servers set aside, until they settle, release, or die."""
 
 import asyncio
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 
+import psycopg
 import pytest
 
 from fronts import NOW_MS, charge, success, until
-from loupette.errors import IdempotencyTaken, InsufficientBalance, Overloaded
+from loupette.errors import IdempotencyTaken, InsufficientBalance, Overloaded, StoreError
 from loupette.store.idempotency import IdempotentReply
 from loupette.store.keys import NewKey
 from loupette.store.ledger import verify
@@ -16,10 +18,17 @@ from loupette.store.logs import LogEntry
 from loupette.store.postgres import connection as connection_module
 from loupette.store.postgres.database import PostgresDatabase
 from loupette.store.postgres.front import SharedFront
+from loupette.store.postgres.writer import HOLD, SETTLE, RequestWriter, Step
 
 pytestmark = pytest.mark.cluster
 
 OpenServer = Callable[[], PostgresDatabase]
+
+
+async def nothing_is_held(server: PostgresDatabase) -> bool:
+    held = "SELECT COUNT(*), (SELECT SUM(held) FROM accounts) FROM holds"
+    found = await asyncio.to_thread(server.write, lambda c: c.execute(held).fetchone())
+    return bool(found == (0, 0))
 
 
 def test_hold_under_an_idempotency_key_waits_for_the_other_server_not_for_its_money(
@@ -176,15 +185,15 @@ def test_hold_is_not_taken_for_that_of_whoever_has_its_servers_process_number_no
 def test_holds_of_callers_that_go_while_they_are_placed_or_queued_leave_nothing_held(
     url: str, front: SharedFront, server: PostgresDatabase, made: NewKey, runner: asyncio.Runner
 ) -> None:
-    held = "SELECT COUNT(*), (SELECT SUM(held) FROM accounts) FROM holds"
     blocked = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock')"
 
-    def look(question: str) -> tuple[int, ...]:
-        return tuple(server.write(lambda connection: connection.execute(question).fetchone()))
+    async def is_blocked() -> bool:
+        found = await asyncio.to_thread(server.write, lambda c: c.execute(blocked).fetchone())
+        return bool(found[0])
 
     async def scenario() -> None:
         placed = asyncio.create_task(front.hold(made.record.account_id, 1, within_s=5))
-        await until(lambda: asyncio.to_thread(lambda: look(blocked) == (True,)))
+        await until(is_blocked)
         queued = asyncio.create_task(front.hold(made.record.account_id, 1, within_s=5))
         await asyncio.sleep(0)  # it is submitted
         for task in (placed, queued):
@@ -192,9 +201,89 @@ def test_holds_of_callers_that_go_while_they_are_placed_or_queued_leave_nothing_
         await asyncio.wait([placed, queued])
         other.execute("ROLLBACK")
         await charge(front, made.record)  # after both
-        await until(lambda: asyncio.to_thread(lambda: look(held) == (0, 0)))
+        await until(lambda: nothing_is_held(server))
 
     with closing(connection_module.connect(url)) as other:
         other.execute("BEGIN")
         other.execute("SELECT FROM accounts FOR UPDATE")
         runner.run(scenario())
+
+
+def test_hold_of_a_caller_who_goes_when_it_is_placed_but_is_not_yet_woken_is_given_back(
+    front: SharedFront,
+    server: PostgresDatabase,
+    made: NewKey,
+    runner: asyncio.Runner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tell = Step.tell
+
+    async def scenario() -> None:
+        def tell_and_go(step: Step) -> None:
+            tell(step)
+            if step.verb is HOLD:
+                placing.cancel()
+
+        monkeypatch.setattr(Step, "tell", tell_and_go)
+        placing = asyncio.create_task(front.hold(made.record.account_id, 1, within_s=60))
+        await asyncio.wait([placing])
+        assert placing.cancelled()
+        await until(lambda: nothing_is_held(server))
+
+    runner.run(scenario())
+
+
+def test_hold_whose_settlement_fails_after_its_caller_went_is_given_back(
+    front: SharedFront,
+    server: PostgresDatabase,
+    made: NewKey,
+    runner: asyncio.Runner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    transact = RequestWriter._transact
+    has_begun, has_gone = threading.Event(), threading.Event()
+
+    def refuse(writer: RequestWriter, batch: Sequence[Step], *, is_again: bool) -> None:
+        if any(step.verb is SETTLE for step in batch):
+            has_begun.set()
+            assert has_gone.wait(30)
+            raise psycopg.DataError("refused")
+        transact(writer, batch, is_again=is_again)
+
+    async def scenario() -> None:
+        charging = asyncio.create_task(charge(front, made.record))
+        assert await asyncio.to_thread(has_begun.wait, 30)
+        charging.cancel()
+        await asyncio.wait([charging])
+        assert charging.cancelled()
+        has_gone.set()
+        await until(lambda: nothing_is_held(server))
+
+    monkeypatch.setattr(RequestWriter, "_transact", refuse)
+    runner.run(scenario())
+    assert verify(server).charges == 0
+
+
+def test_hold_that_was_committed_but_not_heard_of_is_given_back(
+    front: SharedFront,
+    server: PostgresDatabase,
+    made: NewKey,
+    runner: asyncio.Runner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    transact = RequestWriter._transact
+
+    def lose(writer: RequestWriter, batch: Sequence[Step], *, is_again: bool) -> None:
+        transact(writer, batch, is_again=is_again)
+        if any(step.verb is HOLD for step in batch):
+            writer._connection.close()
+            raise psycopg.OperationalError("lost")
+
+    async def scenario() -> None:
+        with pytest.raises(StoreError, match="cannot be reached"):
+            await front.hold(made.record.account_id, 1, within_s=60)
+        await until(lambda: nothing_is_held(server))
+
+    monkeypatch.setattr("loupette.store.postgres.writer.PATIENCE_S", 0.0)
+    monkeypatch.setattr(RequestWriter, "_transact", lose)
+    runner.run(scenario())

@@ -56,12 +56,6 @@ class _Hold:
     settlement: Step | None = None
     is_released: bool = False
 
-    def is_over(self) -> bool:
-        """Whether it was released, or its settlement goes on or went well."""
-        if self.settlement is None:
-            return self.is_released
-        return not self.settlement.has_failed
-
 
 class SharedFront:
     """One of the servers of a database: holds are rows that expire, rates are counted there.
@@ -186,8 +180,8 @@ class SharedFront:
         placed = self._requests.submit(HOLD, row, locks=hold.account_id)
         try:
             (outcome,) = await placed
-        except asyncio.CancelledError:
-            if not placed.was_taken_out:  # it is being placed, and nobody will settle it
+        except BaseException:
+            if not placed.was_taken_out:  # it may have been placed, and nobody will settle it
                 placed.afterwards(lambda: self._give_back(hold))
             raise
         return str(outcome)
@@ -210,12 +204,18 @@ class SharedFront:
 
     def release(self, hold: Held) -> None:
         assert isinstance(hold, _Hold)
-        if not hold.is_over():
+        if hold.is_released:
+            return
+        if hold.settlement is None:
             self._give_back(hold)
+        else:  # which goes on where its caller was cancelled, and may fail yet
+            hold.settlement.afterwards(lambda: self._give_back(hold))
         self._holds.discard(hold)
         hold.is_released = True
 
     def _give_back(self, hold: _Hold) -> None:
+        if hold.settlement is not None and not hold.settlement.has_failed:
+            return
         # Where this cannot be done now, the hold expires.
         self._requests.submit(RELEASE, {"hold": hold.id}, locks=hold.account_id)
 

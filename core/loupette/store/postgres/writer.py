@@ -94,11 +94,12 @@ class Step:
 
     Attributes:
         was_taken_out: it was.
+        is_over: it has its result or error, whether or not who waits has been woken.
     """
 
     __slots__ = (
-        "_done", "_later", "_taking", "error", "locks", "order", "reply", "result", "row", "verb",
-        "was_taken_out",
+        "_done", "_later", "_taking", "error", "is_over", "locks", "order", "reply", "result",
+        "row", "verb", "was_taken_out",
     )  # fmt: skip
 
     def __init__(
@@ -112,6 +113,7 @@ class Step:
         self.result: tuple[Any, ...] = ()  # Any: of every verb's result
         self.error: Exception | None = None
         self.was_taken_out = False
+        self.is_over = False
         self._done = asyncio.get_running_loop().create_future()
         self._taking = threading.Lock()  # by the writer, or by whoever goes; never let go of
         self._later: Callable[[], object] | None = None
@@ -131,11 +133,15 @@ class Step:
         return self._taking.acquire(blocking=False)
 
     def afterwards(self, do: Callable[[], object]) -> None:
-        """Have something done once it is over, where nobody waits for it any more."""
-        self._later = do
+        """Have something done where nobody waits any more: when it is over, or now if it is."""
+        if self.is_over or self.was_taken_out:
+            do()
+        else:
+            self._later = do
 
     def tell(self) -> None:
         """Let go on who waits; on the loop's thread."""
+        self.is_over = True
         if not self._done.done():
             self._done.set_result(None)
         if self._later:
