@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 
 import psycopg
@@ -25,7 +25,7 @@ from loupette.store.postgres import connection as connection_module
 from loupette.store.postgres.database import PostgresDatabase
 from loupette.store.postgres.front import SharedFront
 from loupette.store.postgres.migrating import _steps
-from loupette.store.postgres.writer import RequestWriter
+from loupette.store.postgres.writer import SETTLE, RequestWriter, Step
 
 pytestmark = pytest.mark.cluster
 
@@ -166,6 +166,38 @@ def test_who_waits_too_long_for_a_commit_is_told_that_it_is_unknown(
         await charge(front, made.record)
 
     runner.run(go_on())  # back without hands
+
+
+def test_first_request_after_a_long_time_without_the_database_is_answered(
+    front: SharedFront, server: PostgresDatabase, made: NewKey, runner: asyncio.Runner
+) -> None:
+    """The connection was lost a minute ago, and nobody has asked since."""
+    assert server.requests
+    server.requests._connection.close()
+    server.requests._lost_s = time.monotonic() - 60
+    runner.run(charge(front, made.record))
+    assert verify(server).charges == 1
+
+
+def test_charge_that_ends_every_connection_fails_in_bounded_time(
+    front: SharedFront, made: NewKey, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transact = RequestWriter._transact
+
+    def lose(writer: RequestWriter, batch: Sequence[Step], *, is_again: bool) -> None:
+        if any(step.verb is SETTLE for step in batch):
+            writer._connection.close()
+            raise psycopg.OperationalError("lost")
+        transact(writer, batch, is_again=is_again)
+
+    async def scenario() -> None:
+        async with asyncio.timeout(15):
+            with pytest.raises(OutcomeUnknown):
+                await charge(front, made.record)
+
+    monkeypatch.setattr("loupette.store.postgres.writer.PATIENCE_S", 0.5)
+    monkeypatch.setattr(RequestWriter, "_transact", lose)
+    runner.run(scenario())
 
 
 def test_account_that_stays_locked_fails_its_batch_in_the_time_of_one_statement(

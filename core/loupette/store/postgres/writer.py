@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -227,6 +228,7 @@ class RequestWriter:
                 loop.call_soon_threadsafe(_tell, [*steps])
 
     def _commit(self, batch: list[Step], *, was_sent: bool = False) -> None:
+        until_s = math.inf
         while not is_lost(self._connection.raw) or self._reconnect():
             try:
                 self._transact(batch, is_again=was_sent)
@@ -238,8 +240,11 @@ class RequestWriter:
                 if self._lost_s is None:
                     self._lost_s = time.monotonic()
                     _log.error("the connection to the database was lost: %s", error)
+                # Patience ends also with one that is lost again and again.
+                until_s = min(until_s, time.monotonic() + PATIENCE_S)
+                if time.monotonic() > until_s:
+                    break
             else:
-                self._lost_s = None
                 return
         for job in batch:
             job.error = _lost(job.verb, was_sent=was_sent)
@@ -298,8 +303,8 @@ class RequestWriter:
         except StoreError as error:
             _log.error("%s", error.message)
             return False
-        # With one that is lost again and again, patience ends as well.
-        return not self._lost_s or time.monotonic() <= until_s + PATIENCE_S
+        self._lost_s = None
+        return True
 
 
 def _tell(steps: Sequence[Step]) -> None:
