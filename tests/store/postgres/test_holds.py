@@ -287,3 +287,25 @@ def test_hold_that_was_committed_but_not_heard_of_is_given_back(
     monkeypatch.setattr("loupette.store.postgres.writer.PATIENCE_S", 0.0)
     monkeypatch.setattr(RequestWriter, "_transact", lose)
     runner.run(scenario())
+
+
+def test_release_while_too_much_waits_hides_no_other_error(
+    front: SharedFront,
+    server: PostgresDatabase,
+    made: NewKey,
+    runner: asyncio.Runner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        hold = await front.hold(made.record.account_id, 1, within_s=5)
+        try:
+            monkeypatch.setattr("loupette.store.batches.QUEUE", 0)
+            with pytest.raises(Overloaded):
+                await front.count(made.record)
+            raise LookupError("the other error")
+        finally:
+            front.release(hold)
+
+    with pytest.raises(LookupError):
+        runner.run(scenario())
+    assert front.open_holds == 0

@@ -6,6 +6,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psycopg
@@ -206,18 +207,18 @@ class SharedFront:
         assert isinstance(hold, _Hold)
         if hold.is_released:
             return
+        hold.is_released = True
+        self._holds.discard(hold)
         if hold.settlement is None:
             self._give_back(hold)
         else:  # which goes on where its caller was cancelled, and may fail yet
             hold.settlement.afterwards(lambda: self._give_back(hold))
-        self._holds.discard(hold)
-        hold.is_released = True
 
     def _give_back(self, hold: _Hold) -> None:
         if hold.settlement is not None and not hold.settlement.has_failed:
             return
-        # Where this cannot be done now, the hold expires.
-        self._requests.submit(RELEASE, {"hold": hold.id}, locks=hold.account_id)
+        with suppress(LoupetteError):  # where this cannot be done now, the hold expires
+            self._requests.submit(RELEASE, {"hold": hold.id}, locks=hold.account_id)
 
     async def record(self, entry: LogEntry, reply: IdempotentReply | None = None) -> int:
         check_failure(entry)
