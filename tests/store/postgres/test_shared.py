@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -22,6 +23,7 @@ from loupette.store.ledger import verify
 from loupette.store.logs import LogEntry
 from loupette.store.overrides import Override
 from loupette.store.postgres import connection as connection_module
+from loupette.store.postgres import migrating
 from loupette.store.postgres.database import PostgresDatabase
 from loupette.store.postgres.front import SharedFront
 from loupette.store.postgres.migrating import _steps
@@ -307,6 +309,17 @@ def test_servers_that_start_at_once_make_the_schema_once(
         )
 
     assert runner.run(scenario()) == [len(_steps())] * 4
+
+
+def test_step_of_the_schema_may_take_longer_than_a_statement(
+    new_postgres: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index over a long log, say."""
+    steps = _steps() | {"m999_slow": "SELECT pg_sleep(2)"}
+    monkeypatch.setattr(migrating, "_steps", lambda: steps)
+    monkeypatch.setitem(connection_module._USUAL, "statement_timeout", "1s")
+    with PostgresDatabase(new_postgres(), tmp_path / "x.db", serving=False) as opened:
+        assert migrating.missing_steps(opened.reader) == []
 
 
 def test_password_is_in_no_message(url: str, server: PostgresDatabase) -> None:

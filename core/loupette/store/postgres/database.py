@@ -50,10 +50,11 @@ class PostgresDatabase(Closes):
         self._path = path
         self._patience_s = PATIENCE_S if serving else 0.0
         self._closing = threading.Event()
+        with closing(connect(url, is_long=True)) as connection:
+            migrate(connection)
+        self.server = secrets.randbits(63)
         self._writer = connect(url)
         try:
-            migrate(self._writer)
-            self.server = secrets.randbits(63)
             self.requests = (
                 RequestWriter(lambda: connect(url, server=self.server)) if serving else None
             )
