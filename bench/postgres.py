@@ -41,7 +41,7 @@ ROUNDS = 5
 NOW_MS = 1_730_419_200_000  # 2024-11-01 00:00:00 UTC
 
 # S608: of constants
-_LOG = f"INSERT INTO logs({', '.join(COLUMNS)}) VALUES ({', '.join('?' * 13)})"  # noqa: S608
+_LOG = f"INSERT INTO logs({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
 
 
 def entry_of(key: KeyRecord, log_id: int) -> LogEntry:

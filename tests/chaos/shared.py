@@ -33,6 +33,9 @@ ANSWERS = 20
 _TYPES = (fakes.ECHO, fakes.REFUSES, violent.PAUSES)
 _POLL_S = 0.02
 _WITHIN_S = 60.0
+_GIVEN_BACK_WITHIN_S = 10.0
+"""Long before a hold that is left over expires, which hides it."""
+_HELD = "SELECT COUNT(*) FROM holds WHERE is_serving(server)"
 
 
 @dataclass
@@ -99,12 +102,18 @@ class Pair:
                 return time.monotonic() - since_s
         raise AssertionError(f"no answer within {_WITHIN_S:g} s")
 
-    def wait_until(self, is_so: Callable[[], bool]) -> None:
+    def wait_until(self, is_so: Callable[[], bool], *, within_s: float = _WITHIN_S) -> None:
         """Look until it is so."""
-        until_s = time.monotonic() + _WITHIN_S
+        until_s = time.monotonic() + within_s
         while not is_so():
             assert time.monotonic() < until_s, "it did not become so"
             time.sleep(_POLL_S)  # a poll; the deadline decides
+
+    def wait_until_nothing_is_held(self) -> None:
+        """With no request on its way; but for what a server held that was killed, and expires."""
+        self.wait_until(
+            lambda: self.postgres.execute(_HELD) == [(0,)], within_s=_GIVEN_BACK_WITHIN_S
+        )
 
     @contextmanager
     def load(self, name: str) -> Iterator[list[Load]]:
@@ -169,6 +178,7 @@ def play(pair: Pair, rounds: int) -> Iterator[Row]:
             whole_s = FAULTS[name](pair)
             for load in loads:
                 load.wait_for(answers=ANSWERS, timeout_s=_WITHIN_S)
+        pair.wait_until_nothing_is_held()
         yield Row(name, whole_s, pair.find_breaches())
 
 

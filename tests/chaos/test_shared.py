@@ -51,6 +51,22 @@ def test_what_a_dead_server_held_is_released_by_the_other(pair: Pair) -> None:
     assert pair.find_breaches() == []
 
 
+def test_hold_that_a_living_server_leaves_over_is_seen(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.wait_until_nothing_is_held()
+    monkeypatch.setattr("chaos.shared._GIVEN_BACK_WITHIN_S", 0.5)
+    pair.postgres.execute(
+        "INSERT INTO holds SELECT 8, 1, 500, 10^15, NULL, classid::bigint << 32 | objid::bigint"
+        " FROM pg_locks WHERE locktype = 'advisory' LIMIT 1"
+    )
+    try:
+        with pytest.raises(AssertionError, match="did not become so"):
+            pair.wait_until_nothing_is_held()
+    finally:
+        pair.postgres.execute("DELETE FROM holds WHERE id = 8")
+
+
 def test_sixty_four_clients_get_ten_answers_for_the_money_of_ten(tmp_path: Path) -> None:
     with Pair.open(tmp_path, balance_micros=120_000) as pair:  # two were spent to see it is ready
         replies = ask_at_once(pair, clients=64)

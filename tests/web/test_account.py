@@ -162,7 +162,7 @@ def test_logs_are_filtered_by_time(client: TestClient, new_key: NewKey, post: Po
     "query",
     ["limit=0", "limit=501", "limit=x", "limit=-1", "limit=٣", "limit=" + "9" * 30, "before=7",
      "before=LOG", "since=yesterday", "until=2024-13-01", "type=alnum", "type=-1",
-     "type=" + "9" * 30, "page=2", "since=99999999999999"],
+     "type=" + "9" * 30, "page=2", "since=99999999999999", "outcome=%00"],
 )  # fmt: skip
 def test_a_query_that_cannot_be_right_is_400(
     client: TestClient, new_key: NewKey, query: str
@@ -204,6 +204,7 @@ def test_a_report_is_kept_with_the_log_entry(
         ({"log_id": 20241101}, "bad_field"),
         ({"answer": ["a"]}, "bad_field"),
         ({"answer": "x" * 257}, "bad_field"),
+        ({"answer": "4\0"}, "bad_field"),  # which SQLite would keep, and PostgreSQL not
         ({"log_id": "LOG20241101000001"}, "unknown_log"),
     ],
 )

@@ -12,7 +12,7 @@ from loupette.plugin.types import LARGEST_TYPE_ID
 from loupette.store.keys import KeyRecord
 from loupette.store.logs import LogRecord, format_log_id, parse_log_id
 from loupette.web.auth import header_key, one_key
-from loupette.web.body import Fields, api_key_in, read_fields
+from loupette.web.body import Fields, api_key_in, read_fields, text_in
 from loupette.web.responses import SUCCESS, render, respond
 from loupette.web.service import Service, admit, service_of
 
@@ -49,7 +49,7 @@ async def list_logs(request: Request) -> Response:
         since_ms=_time_ms(query, "since"),
         until_ms=_time_ms(query, "until"),
         type_id=_integer(query, "type", None, 1, LARGEST_TYPE_ID),
-        outcome=query.get("outcome") or None,
+        outcome=text_in(query, "outcome") or None,
     )
     page = found[:limit]
     more = format_log_id(page[-1].id) if len(found) > limit else None
@@ -72,11 +72,11 @@ async def report(request: Request) -> Response:
     """POST /api/v1/report: say whether an answer was right; refunds as the operator decides."""
     service = service_of(request)
     key, headers, fields = await _read_report(request, service)
-    log_id = _log_id("log_id", _text(fields, "log_id"))
-    verdict = _text(fields, "verdict")
+    log_id = _log_id("log_id", _required_text(fields, "log_id"))
+    verdict = _required_text(fields, "verdict")
     if verdict not in _VERDICTS:
         raise BadField(f"verdict must be one of {', '.join(_VERDICTS)}")
-    true_answer = _text(fields, "answer") if fields.get("answer") is not None else None
+    true_answer = _required_text(fields, "answer") if fields.get("answer") is not None else None
     done = await service.engine.report(
         key.account_id, log_id, verdict=verdict, true_answer=true_answer
     )
@@ -159,13 +159,11 @@ def _time_ms(query: Mapping[str, str], name: str) -> int | None:
     return round(moment.timestamp() * 1000)
 
 
-def _text(fields: Mapping[str, object], name: str) -> str:
-    value = fields.get(name)
-    if value is None or value == "":
+def _required_text(fields: Fields, name: str) -> str:
+    text = text_in(fields, name)
+    if not text:
         raise MissingField(f"{name} is required")
-    if not isinstance(value, str) or len(value) > 256:
-        raise BadField(f"{name} must be a text of at most 256 characters")
-    return value
+    return text
 
 
 def _log_id(name: str, text: str) -> int:

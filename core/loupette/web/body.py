@@ -28,6 +28,7 @@ from loupette.plugin.types import LARGEST_TYPE_ID
 
 Fields: TypeAlias = Mapping[str, object]
 
+_LONGEST_TEXT = 256
 _MOST_FIELDS = 32
 _MOST_OPTIONS = 16_384
 _MOST_ESCAPES = 262_144
@@ -204,6 +205,20 @@ def _unpack_form(form: Mapping[str, str | bytes]) -> Fields:
 
 
 _IMAGES = ("image", "image2", "slide_image")
+
+
+def text_in(fields: Fields, name: str) -> str:
+    """A field of text that can be kept; empty where it is absent.
+
+    Raises:
+        BadField: it is none, is too long, or has a NUL, which PostgreSQL keeps in no text.
+    """
+    value = fields.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT or "\0" in value:
+        raise BadField(f"{name} must be a text of at most {_LONGEST_TEXT} characters, without NUL")
+    return value
 
 
 def api_key_in(fields: Fields) -> str | None:

@@ -70,6 +70,22 @@ def test_all_that_was_there_is_there_and_the_sums_are_equal(
         )
 
 
+def test_nul_that_only_sqlite_keeps_in_a_text_is_replaced(
+    installed: tuple[Path, NewKey], url: str, tmp_path: Path
+) -> None:
+    path, made = installed
+    with Database.open(path) as db:
+        charged = logs.query(db.reader, made.record.account_id, limit=1, outcome="ok")[0]
+        report(
+            db, made.record.account_id, charged.id - 2, "wrong", "4\x001", refund=False,
+            within_ms=10 * MONTH_MS, now_ms=NOW_MS + MONTH_MS,
+        ).result()  # fmt: skip
+    copy_database(path, url)
+    with read_database(tmp_path, url) as new:
+        told = "SELECT true_answer FROM reports WHERE log_id = ?"
+        assert new.execute(told, (charged.id - 2,)).fetchone() == ("4\ufffd1",)
+
+
 def test_life_goes_on_above_what_was_copied(
     installed: tuple[Path, NewKey], url: str, tmp_path: Path
 ) -> None:

@@ -2,72 +2,36 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from fronts import NOW_MS, charge, until
 from loupette.errors import (
     IdempotencyTaken,
     InsufficientBalance,
     LoupetteError,
     OutcomeUnknown,
-    Overloaded,
     StoreError,
 )
 from loupette.store import logs, overrides
-from loupette.store.idempotency import IdempotentReply
-from loupette.store.keys import KeyRecord, NewKey, create_key, disable_key
+from loupette.store.keys import NewKey, create_key, disable_key
 from loupette.store.ledger import verify
 from loupette.store.logs import LogEntry
 from loupette.store.overrides import Override
 from loupette.store.postgres import connection as connection_module
+from loupette.store.postgres import migrating
 from loupette.store.postgres.database import PostgresDatabase
 from loupette.store.postgres.front import SharedFront
 from loupette.store.postgres.migrating import _steps
-from loupette.store.postgres.writer import RequestWriter
+from loupette.store.postgres.writer import SETTLE, RequestWriter, Step
 
 pytestmark = pytest.mark.cluster
 
 OpenServer = Callable[[], PostgresDatabase]
-NOW_MS = 1_730_419_200_000  # 2024-11-01 00:00:00 UTC
-MONTH = 10**12  # of ids
-DAY_MS = 86_400_000
-
-
-async def success(front: SharedFront, key: KeyRecord, price: int = 100_000) -> LogEntry:
-    return LogEntry(
-        id=await front.next_log_id(NOW_MS),
-        account_id=key.account_id,
-        key_id=key.id,
-        created_ms=NOW_MS,
-        type_id=50100,
-        code=200,
-        outcome="ok",
-        cost_micros=price,
-        answer="8",
-        response_ms=1,
-    )
-
-
-async def charge(
-    front: SharedFront, key: KeyRecord, price: int = 100_000, *, name: str | None = None
-) -> LogEntry:
-    hold = await front.hold(key.account_id, price, within_s=5, idempotency_key=name)
-    reply = IdempotentReply(name, b"body", 200, lambda left: b"%d" % left) if name else None
-    try:
-        entry = await success(front, key, price)
-        await front.settle(hold, entry, reply)
-        return entry
-    finally:
-        front.release(hold)
-
-
-async def until(is_so: Callable[[], Awaitable[bool]], *, within_s: float = 30) -> None:
-    async with asyncio.timeout(within_s):
-        while not await is_so():
-            await asyncio.sleep(0.01)
 
 
 def test_two_servers_give_ten_answers_for_the_money_of_ten(
@@ -144,118 +108,6 @@ def test_of_servers_that_are_asked_for_one_idempotency_key_at_once_one_charges(
     runner.run(scenario())
 
 
-def test_hold_under_an_idempotency_key_waits_for_the_other_server_not_for_its_money(
-    open_server: OpenServer, made: NewKey, runner: asyncio.Runner
-) -> None:
-    """All the account has is held: whoever asks under the same key waits, under another is told."""
-    account = made.record.account_id
-
-    async def scenario() -> None:
-        fronts = [SharedFront(open_server()) for _ in range(2)]
-        first = await fronts[0].hold(account, 1_000_000, within_s=5, idempotency_key="one")
-        again = fronts[1].hold(account, 1_000_000, within_s=5, idempotency_key="one")
-        waiting = asyncio.create_task(again)
-        with pytest.raises(InsufficientBalance):
-            await fronts[1].hold(account, 1, within_s=5, idempotency_key="other")
-        assert not waiting.done()
-        fronts[0].release(first)  # it failed, so the retry is an attempt of its own
-        fronts[1].release(await waiting)
-
-    runner.run(scenario())
-
-
-def test_hold_under_the_idempotency_key_of_a_server_that_died_waits_for_nobody(
-    open_server: OpenServer, made: NewKey, runner: asyncio.Runner
-) -> None:
-    async def scenario() -> None:
-        dying = open_server()
-        account = made.record.account_id
-        await SharedFront(dying).hold(account, 1, within_s=60, idempotency_key="one")
-        await asyncio.to_thread(dying.close)
-        await SharedFront(open_server()).hold(account, 1, within_s=60, idempotency_key="one")
-
-    started_s = time.monotonic()
-    runner.run(scenario())
-    assert time.monotonic() - started_s < 30  # its hold would last minutes
-
-
-def test_hold_under_an_idempotency_key_waits_no_longer_than_the_other_hold_lasts(
-    open_server: OpenServer,
-    made: NewKey,
-    runner: asyncio.Runner,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def hold(within_s: float) -> None:
-        front = SharedFront(open_server())
-        await front.hold(made.record.account_id, 1, within_s=within_s, idempotency_key="one")
-
-    monkeypatch.setattr("loupette.store.postgres.front._GRACE_S", 0.0)
-    runner.run(hold(0.25))
-    runner.run(hold(60))  # within the second of the first
-    with pytest.raises(Overloaded):
-        runner.run(hold(0.01))
-
-
-def test_charge_under_an_idempotency_key_whose_hold_expired_is_not_made_twice(
-    open_server: OpenServer, server: PostgresDatabase, made: NewKey, runner: asyncio.Runner
-) -> None:
-    async def scenario() -> None:
-        slow, quick = (SharedFront(open_server()) for _ in range(2))
-        late = await slow.hold(made.record.account_id, 1, within_s=5, idempotency_key="one")
-        expire = "UPDATE holds SET expires_ms = 0"
-        await asyncio.to_thread(server.write, lambda c: c.execute(expire).rowcount)
-        await charge(quick, made.record, 1, name="one")
-        reply = IdempotentReply("one", b"body", 200, lambda left: b"late")
-        with pytest.raises(IdempotencyTaken):
-            await slow.settle(late, await success(slow, made.record, 1), reply)
-
-    runner.run(scenario())
-    assert verify(server).charges == 1
-
-
-def test_hold_of_a_server_that_died_is_swept_when_it_is_over(
-    server: PostgresDatabase, front: SharedFront, made: NewKey, runner: asyncio.Runner
-) -> None:
-    def sweep() -> int:
-        statement = "SELECT sweep_holds()"
-        return server.write(lambda connection: connection.execute(statement).fetchone()[0])
-
-    async def hold(within_s: float) -> None:
-        await front.hold(made.record.account_id, 1_000_000, within_s=within_s)
-
-    runner.run(hold(5))
-    assert sweep() == 0
-    with pytest.raises(InsufficientBalance):
-        runner.run(hold(5))
-    server.write(lambda connection: connection.execute("UPDATE holds SET expires_ms = 0").rowcount)
-    assert sweep() == 1
-    runner.run(hold(5))
-
-
-def test_answer_after_its_hold_expired_is_charged_if_the_money_is_free(
-    server: PostgresDatabase, front: SharedFront, made: NewKey, runner: asyncio.Runner
-) -> None:
-    async def late(*, others: int) -> None:
-        hold = await front.hold(made.record.account_id, 600_000, within_s=5)
-        expire = "UPDATE holds SET expires_ms = 0"
-        await asyncio.to_thread(server.write, lambda c: c.execute(expire).rowcount)
-        await asyncio.to_thread(server.write, lambda c: c.execute("SELECT sweep_holds()").rowcount)
-        held = await front.hold(made.record.account_id, others, within_s=5)
-        entry = LogEntry(
-            id=await front.next_log_id(NOW_MS), account_id=made.record.account_id,
-            key_id=made.record.id, created_ms=NOW_MS, type_id=1, code=200, outcome="ok",
-            cost_micros=600_000, response_ms=1,
-        )  # fmt: skip
-        try:
-            await front.settle(hold, entry, None)
-        finally:
-            front.release(held)
-
-    with pytest.raises(InsufficientBalance):
-        runner.run(late(others=400_001))
-    runner.run(late(others=400_000))
-
-
 @pytest.mark.parametrize("is_committed", [True, False])
 def test_charge_whose_commit_was_not_heard_of_is_made_once(
     front: SharedFront,
@@ -318,6 +170,38 @@ def test_who_waits_too_long_for_a_commit_is_told_that_it_is_unknown(
     runner.run(go_on())  # back without hands
 
 
+def test_first_request_after_a_long_time_without_the_database_is_answered(
+    front: SharedFront, server: PostgresDatabase, made: NewKey, runner: asyncio.Runner
+) -> None:
+    """The connection was lost a minute ago, and nobody has asked since."""
+    assert server.requests
+    server.requests._connection.close()
+    server.requests._lost_s = time.monotonic() - 60
+    runner.run(charge(front, made.record))
+    assert verify(server).charges == 1
+
+
+def test_charge_that_ends_every_connection_fails_in_bounded_time(
+    front: SharedFront, made: NewKey, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transact = RequestWriter._transact
+
+    def lose(writer: RequestWriter, batch: Sequence[Step], *, is_again: bool) -> None:
+        if any(step.verb is SETTLE for step in batch):
+            writer._connection.close()
+            raise psycopg.OperationalError("lost")
+        transact(writer, batch, is_again=is_again)
+
+    async def scenario() -> None:
+        async with asyncio.timeout(15):
+            with pytest.raises(OutcomeUnknown):
+                await charge(front, made.record)
+
+    monkeypatch.setattr("loupette.store.postgres.writer.PATIENCE_S", 0.5)
+    monkeypatch.setattr(RequestWriter, "_transact", lose)
+    runner.run(scenario())
+
+
 def test_account_that_stays_locked_fails_its_batch_in_the_time_of_one_statement(
     url: str,
     open_server: OpenServer,
@@ -337,33 +221,6 @@ def test_account_that_stays_locked_fails_its_batch_in_the_time_of_one_statement(
         assert time.monotonic() - started_s < 15  # forty alone would take twenty seconds
         other.execute("ROLLBACK")
         await charge(front, made.record)
-
-    with closing(connection_module.connect(url)) as other:
-        other.execute("BEGIN")
-        other.execute("SELECT FROM accounts FOR UPDATE")
-        runner.run(scenario())
-
-
-def test_holds_of_callers_that_go_while_they_are_placed_or_queued_leave_nothing_held(
-    url: str, front: SharedFront, server: PostgresDatabase, made: NewKey, runner: asyncio.Runner
-) -> None:
-    held = "SELECT COUNT(*), (SELECT SUM(held) FROM accounts) FROM holds"
-    blocked = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock')"
-
-    def look(question: str) -> tuple[int, ...]:
-        return tuple(server.write(lambda connection: connection.execute(question).fetchone()))
-
-    async def scenario() -> None:
-        placed = asyncio.create_task(front.hold(made.record.account_id, 1, within_s=5))
-        await until(lambda: asyncio.to_thread(lambda: look(blocked) == (True,)))
-        queued = asyncio.create_task(front.hold(made.record.account_id, 1, within_s=5))
-        await asyncio.sleep(0)  # it is submitted
-        for task in (placed, queued):
-            task.cancel()
-        await asyncio.wait([placed, queued])
-        other.execute("ROLLBACK")
-        await charge(front, made.record)  # after both
-        await until(lambda: asyncio.to_thread(lambda: look(held) == (0, 0)))
 
     with closing(connection_module.connect(url)) as other:
         other.execute("BEGIN")
@@ -409,31 +266,6 @@ def test_decision_on_a_type_is_heard_by_the_other_server(
     runner.run(scenario())
 
 
-def test_months_that_are_over_are_dropped_and_their_charges_kept(
-    server: PostgresDatabase, front: SharedFront, made: NewKey, runner: asyncio.Runner
-) -> None:
-    runner.run(charge(front, made.record))
-    newer_ms = NOW_MS + 60 * DAY_MS
-    newer = runner.run(front.next_log_id(newer_ms))
-    failed = LogEntry(
-        id=newer, account_id=made.record.account_id, key_id=made.record.id, created_ms=newer_ms,
-        type_id=1, code=400, outcome="no_gap", response_ms=1,
-    )  # fmt: skip
-    runner.run(front.record(failed))
-    assert months(server) == ["logs_202411", "logs_202412"]
-    assert logs.delete_older_than(server, NOW_MS + 40 * DAY_MS) == 1
-    assert months(server) == ["logs_202412"]
-    assert [entry.id for entry in logs.query(server.reader, None)] == [newer]
-    assert verify(server).charges == 1
-
-
-def months(server: PostgresDatabase) -> list[str]:
-    found = server.reader.execute(
-        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '^logs_[0-9]+$' ORDER BY 1"
-    )
-    return [name for (name,) in found if not name.startswith("logs_1970")]
-
-
 def test_pages_of_the_log_are_read_from_an_index(server: PostgresDatabase, made: NewKey) -> None:
     """In every month's table, in order, so that a page costs the same however long the log is."""
 
@@ -477,6 +309,17 @@ def test_servers_that_start_at_once_make_the_schema_once(
         )
 
     assert runner.run(scenario()) == [len(_steps())] * 4
+
+
+def test_step_of_the_schema_may_take_longer_than_a_statement(
+    new_postgres: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index over a long log, say."""
+    steps = _steps() | {"m999_slow": "SELECT pg_sleep(2)"}
+    monkeypatch.setattr(migrating, "_steps", lambda: steps)
+    monkeypatch.setitem(connection_module._USUAL, "statement_timeout", "1s")
+    with PostgresDatabase(new_postgres(), tmp_path / "x.db", serving=False) as opened:
+        assert migrating.missing_steps(opened.reader) == []
 
 
 def test_password_is_in_no_message(url: str, server: PostgresDatabase) -> None:

@@ -219,6 +219,8 @@ def test_logs_are_searched_and_filtered(shop: Any, client: TestClient) -> None:
     assert shown("q=%25") == shown("until=2020-01-01") == set()
     assert shown("since=2020-01-01") == {*ids, refused}
     assert shop.http.get("/console/logs?since=yesterday").status_code == 400
+    for page in ("logs?outcome=%00", "keys?q=%00"):
+        assert shop.http.get(f"/console/{page}").status_code == 400
     one = shop.http.get(f"/console/logs?q={refused}")
     assert one.url.path == f"/console/logs/{refused}" and "candidates" in one.text
 

@@ -64,13 +64,16 @@ class PostgresConnection:
         self.raw.close()
 
 
-def connect(url: str, *, read_only: bool = False, is_long: bool = False) -> PostgresConnection:
+def connect(
+    url: str, *, read_only: bool = False, is_long: bool = False, server: int | None = None
+) -> PostgresConnection:
     """Connect within five seconds.
 
     Args:
         url: of the database, with the password where it needs one.
         read_only: it cannot write, and a transaction is one snapshot.
         is_long: a statement may take any time, as it reads or copies everything there is.
+        server: whose it is; as long as the connection lasts, others see that this one lives.
 
     Raises:
         StoreError: the database cannot be reached.
@@ -84,6 +87,8 @@ def connect(url: str, *, read_only: bool = False, is_long: bool = False) -> Post
         raw.adapters.register_loader("numeric", IntLoader)  # of sums; there are no fractions
         for name, value in wanted.items():
             raw.execute("SELECT set_config($1, $2, false)", (name, value))
+        if server is not None:  # shared: the connection before may not have ended yet
+            raw.execute("SELECT pg_advisory_lock_shared($1)", (server,))
     except psycopg.Error as error:
         raise StoreError(f"cannot use the database {describe_url(url)}: {error}") from error
     return PostgresConnection(raw)

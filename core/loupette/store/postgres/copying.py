@@ -100,7 +100,12 @@ def _copy_table(source: sqlite3.Connection, target: PostgresConnection, table: s
     )
     with target.raw.cursor() as cursor, cursor.copy(statement) as copying:
         for row in rows:
-            copying.write_row(row)
+            copying.write_row([_without_nul(value) for value in row])
+
+
+def _without_nul(value: object) -> object:
+    """What a NUL becomes in PostgreSQL, which keeps none in a text, here as in `front`."""
+    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
 
 
 def _compare(source: sqlite3.Connection, target: PostgresConnection) -> Compared:

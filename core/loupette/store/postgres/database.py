@@ -1,5 +1,6 @@
 """Open a PostgreSQL database: what commands write, what is read, and what a server needs."""
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,9 @@ from loupette.store.postgres.migrating import check_schema, migrate
 from loupette.store.postgres.notices import Notices
 from loupette.store.postgres.writer import RequestWriter
 
+_DROP_TRIES = 20
+"""To have the log alone, half a second each and a second apart."""
+
 Result = TypeVar("Result")
 
 
@@ -36,6 +40,7 @@ class PostgresDatabase(Closes):
     connection. What requests write goes through `requests`, in batches, on another.
 
     Attributes:
+        server: a number that no other process has that opened it.
         requests: the writer of a server; None where the database is not open to be served.
         notices: of changes by other servers and commands; likewise.
     """
@@ -45,10 +50,14 @@ class PostgresDatabase(Closes):
         self._path = path
         self._patience_s = PATIENCE_S if serving else 0.0
         self._closing = threading.Event()
+        with closing(connect(url, is_long=True)) as connection:
+            migrate(connection)
+        self.server = secrets.randbits(63)
         self._writer = connect(url)
         try:
-            migrate(self._writer)
-            self.requests = RequestWriter(lambda: connect(url)) if serving else None
+            self.requests = (
+                RequestWriter(lambda: connect(url, server=self.server)) if serving else None
+            )
             self.notices = Notices(lambda: connect(url)) if serving else None
         except BaseException:
             self._writer.close()
@@ -131,12 +140,24 @@ class PostgresDatabase(Closes):
             yield connection
 
     def drop_log_parts(self, below: int) -> int:
-        """Drop the tables of months that are over, which takes no longer for many entries."""
-        return self.write(
-            lambda connection: int(
-                connection.execute("SELECT drop_log_months(?)", (below,)).fetchone()[0]
-            )
-        )
+        """Drop the tables of months that are over, one at a time, each with its own commit.
+
+        Requests go on meanwhile; where a backup reads the log, this waits, and not for ever.
+
+        Raises:
+            StoreError: the log was in use all the time.
+        """
+        dropped = 0
+        with closing(connect(self._url, is_long=True)) as connection:
+            try:
+                while (entries := _drop_month(connection, below)) is not None:
+                    dropped += entries
+            except psycopg.errors.LockNotAvailable as error:
+                raise StoreError(
+                    f"the log is in use, by a backup or another purge: {dropped} entries were"
+                    " deleted; try again when that is over"
+                ) from error
+        return dropped
 
     def close(self) -> None:
         """Finish what is queued and close every connection; a second call does nothing."""
@@ -150,6 +171,11 @@ class PostgresDatabase(Closes):
         for reader in self._readers:
             reader.close()
         self._readers.clear()
+
+
+def _drop_month(connection: Connection, below: int) -> int | None:
+    row = connection.execute("SELECT drop_log_month(?, ?)", (below, _DROP_TRIES)).fetchone()
+    return None if row[0] is None else int(row[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ import hashlib
 import logging
 import secrets
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psycopg
@@ -12,6 +14,7 @@ import psycopg
 from loupette.errors import (
     IdempotencyTaken,
     InsufficientBalance,
+    LoupetteError,
     OutcomeUnknown,
     Overloaded,
     StoreError,
@@ -35,6 +38,8 @@ _WAITS = 4
 """Deadlines that a request may take: to wait and to be read, and both again in another worker."""
 _GRACE_S = 30.0
 _SWEEP_EVERY_S = 5.0
+_LOOK_AHEAD_EVERY_S = 3600.0
+"""A month's table is made long before its first entry, when nobody reads the log for a moment."""
 _AGAIN_S = 0.05
 """Between two looks whether another server has come to an end with an Idempotency-Key."""
 _BALANCE = "SELECT balance FROM accounts WHERE id = ?"
@@ -51,12 +56,6 @@ class _Hold:
     amount_micros: int
     settlement: Step | None = None
     is_released: bool = False
-
-    def is_over(self) -> bool:
-        """Whether it was released, or its settlement goes on or went well."""
-        if self.settlement is None:
-            return self.is_released
-        return not self.settlement.has_failed
 
 
 class SharedFront:
@@ -158,6 +157,7 @@ class SharedFront:
             "amount": amount_micros,
             "lasts_ms": round(lasts_s * 1000),
             "idempotency_key": idempotency_key,
+            "server": self._db.server,
         }
         until_s = time.monotonic() + lasts_s
         while (outcome := await self._place(hold, row)) == "busy":
@@ -181,8 +181,8 @@ class SharedFront:
         placed = self._requests.submit(HOLD, row, locks=hold.account_id)
         try:
             (outcome,) = await placed
-        except asyncio.CancelledError:
-            if not placed.was_taken_out:  # it is being placed, and nobody will settle it
+        except BaseException:
+            if not placed.was_taken_out:  # it may have been placed, and nobody will settle it
                 placed.afterwards(lambda: self._give_back(hold))
             raise
         return str(outcome)
@@ -205,14 +205,20 @@ class SharedFront:
 
     def release(self, hold: Held) -> None:
         assert isinstance(hold, _Hold)
-        if not hold.is_over():
-            self._give_back(hold)
-        self._holds.discard(hold)
+        if hold.is_released:
+            return
         hold.is_released = True
+        self._holds.discard(hold)
+        if hold.settlement is None:
+            self._give_back(hold)
+        else:  # which goes on where its caller was cancelled, and may fail yet
+            hold.settlement.afterwards(lambda: self._give_back(hold))
 
     def _give_back(self, hold: _Hold) -> None:
-        # Where this cannot be done now, the hold expires.
-        self._requests.submit(RELEASE, {"hold": hold.id}, locks=hold.account_id)
+        if hold.settlement is not None and not hold.settlement.has_failed:
+            return
+        with suppress(LoupetteError):  # where this cannot be done now, the hold expires
+            self._requests.submit(RELEASE, {"hold": hold.id}, locks=hold.account_id)
 
     async def record(self, entry: LogEntry, reply: IdempotentReply | None = None) -> int:
         check_failure(entry)
@@ -227,14 +233,17 @@ class SharedFront:
         return int(balance_micros)
 
     async def tend(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._repeat(_sweep, every_s=_SWEEP_EVERY_S))
+            group.create_task(self._repeat(_add_next_month, every_s=_LOOK_AHEAD_EVERY_S))
+
+    async def _repeat(self, chore: Callable[[Connection], None], *, every_s: float) -> None:
         while True:
-            await asyncio.sleep(_SWEEP_EVERY_S)
             try:
-                swept = await asyncio.wrap_future(self._db.submit(_sweep))
-                if swept:
-                    _log.warning("%s holds of servers that ended were released", swept)
-            except (StoreError, psycopg.Error) as error:
-                _log.warning("expired holds were not released: %s", error)
+                await asyncio.wrap_future(self._db.submit(chore))
+            except (LoupetteError, psycopg.Error) as error:
+                _log.warning("the database was not tended: %s", error)
+            await asyncio.sleep(every_s)
 
     async def until_types_change(self) -> None:
         changed = asyncio.Event()
@@ -243,8 +252,16 @@ class SharedFront:
             await changed.wait()
 
 
-def _sweep(connection: Connection) -> int:
-    return int(connection.execute("SELECT sweep_holds()").fetchone()[0])
+def _sweep(connection: Connection) -> None:
+    (swept,) = connection.execute("SELECT sweep_holds()").fetchone()
+    if swept:
+        _log.warning("%s holds of servers that ended were released", swept)
+
+
+def _add_next_month(connection: Connection) -> None:
+    connection.execute(
+        "SELECT add_log_month(to_char(now() + interval '1 month', 'YYYYMM')::bigint)"
+    )
 
 
 def _logged(entry: LogEntry, reply: IdempotentReply | None) -> dict[str, object]:

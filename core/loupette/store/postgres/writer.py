@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -94,11 +95,12 @@ class Step:
 
     Attributes:
         was_taken_out: it was.
+        is_over: it has its result or error, whether or not who waits has been woken.
     """
 
     __slots__ = (
-        "_done", "_later", "_taking", "error", "locks", "order", "reply", "result", "row", "verb",
-        "was_taken_out",
+        "_done", "_later", "_taking", "error", "is_over", "locks", "order", "reply", "result",
+        "row", "verb", "was_taken_out",
     )  # fmt: skip
 
     def __init__(
@@ -112,6 +114,7 @@ class Step:
         self.result: tuple[Any, ...] = ()  # Any: of every verb's result
         self.error: Exception | None = None
         self.was_taken_out = False
+        self.is_over = False
         self._done = asyncio.get_running_loop().create_future()
         self._taking = threading.Lock()  # by the writer, or by whoever goes; never let go of
         self._later: Callable[[], object] | None = None
@@ -131,11 +134,15 @@ class Step:
         return self._taking.acquire(blocking=False)
 
     def afterwards(self, do: Callable[[], object]) -> None:
-        """Have something done once it is over, where nobody waits for it any more."""
-        self._later = do
+        """Have something done where nobody waits any more: when it is over, or now if it is."""
+        if self.is_over or self.was_taken_out:
+            do()
+        else:
+            self._later = do
 
     def tell(self) -> None:
         """Let go on who waits; on the loop's thread."""
+        self.is_over = True
         if not self._done.done():
             self._done.set_result(None)
         if self._later:
@@ -221,6 +228,7 @@ class RequestWriter:
                 loop.call_soon_threadsafe(_tell, [*steps])
 
     def _commit(self, batch: list[Step], *, was_sent: bool = False) -> None:
+        until_s = math.inf
         while not is_lost(self._connection.raw) or self._reconnect():
             try:
                 self._transact(batch, is_again=was_sent)
@@ -232,8 +240,11 @@ class RequestWriter:
                 if self._lost_s is None:
                     self._lost_s = time.monotonic()
                     _log.error("the connection to the database was lost: %s", error)
+                # Patience ends also with one that is lost again and again.
+                until_s = min(until_s, time.monotonic() + PATIENCE_S)
+                if time.monotonic() > until_s:
+                    break
             else:
-                self._lost_s = None
                 return
         for job in batch:
             job.error = _lost(job.verb, was_sent=was_sent)
@@ -292,8 +303,8 @@ class RequestWriter:
         except StoreError as error:
             _log.error("%s", error.message)
             return False
-        # With one that is lost again and again, patience ends as well.
-        return not self._lost_s or time.monotonic() <= until_s + PATIENCE_S
+        self._lost_s = None
+        return True
 
 
 def _tell(steps: Sequence[Step]) -> None:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from loupette.errors import BadField, MissingField
 from loupette.money import format_yuan, to_micros
 from loupette.store.keys import SCOPES, NewKey
+from loupette.web.body import text_in
 from loupette.web.console.visits import Visit, number, see
 
 _PAGE = 25
@@ -91,7 +92,7 @@ _ACTIONS: Mapping[str, Callable[[Visit], Awaitable[Response]]] = {
 
 async def _show(visit: Visit, made: NewKey | None = None) -> Response:
     query = visit.request.query_params
-    text = query.get("q", "").strip()[:100]
+    text = text_in(query, "q").strip()[:100]
     offset = min(number(query, "offset") or 0, 10**6)
     found = await visit.service.management.keys(
         visit.account_id, text=text, offset=offset, limit=_PAGE + 1

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from loupette.errors import BadField, SolverError, UnknownLog, UnsupportedOption
 from loupette.store.logs import LogRecord, format_log_id, parse_log_id
+from loupette.web.body import text_in
 from loupette.web.console.pictures import find_boxes, picture_url
 from loupette.web.console.visits import Visit, number, see
 from loupette.web.responses import REASONS, encode
@@ -19,7 +20,7 @@ _FILTERS = ("q", "account", "type", "outcome", "since", "until")
 async def show(visit: Visit) -> Response:
     """A page of the log, newest first."""
     query = visit.request.query_params
-    asked = {name: query.get(name, "").strip()[:100] for name in _FILTERS}
+    asked = {name: text_in(query, name).strip()[:100] for name in _FILTERS}
     if parse_log_id(asked["q"]):
         return see(f"/console/logs/{asked['q']}")
     found = await _find(visit, asked)

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from loupette.errors import BadField, LoupetteError, OperatorError
+from loupette.errors import LoupetteError, OperatorError
 from loupette.money import to_yuan
 from loupette.store.keys import KeyRecord
 from loupette.store.logs import format_log_id
 from loupette.web.auth import permit, refusal
-from loupette.web.body import Fields, read_fields
+from loupette.web.body import Fields, read_fields, text_in
 from loupette.web.console.texts import moment
 from loupette.web.pages import show
 from loupette.web.responses import code_and_msg, describe, disclose, error_headers
@@ -30,7 +30,6 @@ POLICY = (
 """As `PAGE_POLICY`, and pictures to be tried are shown without being stored anywhere."""
 
 _LARGEST_FORM = 16_384
-_LONGEST_FIELD = 256
 
 
 @dataclass(frozen=True)
@@ -63,12 +62,7 @@ class Visit:
 
     def text(self, name: str) -> str:
         """A field of what was sent; empty where it is absent."""
-        value = self.fields.get(name)
-        if value is None:
-            return ""
-        if not isinstance(value, str) or len(value) > _LONGEST_FIELD:
-            raise BadField(f"{name} must be a text of at most {_LONGEST_FIELD} characters")
-        return value.strip()
+        return text_in(self.fields, name).strip()
 
     def show(self, template: str, *, status_code: int = 200, **context: object) -> Response:
         """A page of the console."""
