@@ -1,9 +1,10 @@
 """What scaling.md takes from the figures of the benches, as far as they have been measured."""
 
-from collections.abc import Mapping
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from generate import ROOT, table
+from generate import DEATHS, ROOT, table
 from performance import read
 
 BENCH = ROOT / "bench"
@@ -25,6 +26,10 @@ _FAULTS = {
     "bridge": "`kill -9` of the server's bridge, with which all its workers end",
     "head": "`kill -9` of the head and of its node, with which all nodes and workers end",
     "node": "`kill -9` of a node, for good",
+}
+_DEATHS = {
+    "server killed": "`kill -9` of one of the fronts",
+    "PostgreSQL killed": "`kill -9` of PostgreSQL, for both fronts",
 }
 
 
@@ -72,9 +77,10 @@ def remote() -> str:
         ("one at a time", us["local_alone"], us["ray_alone"]),
     ]
     return (
-        f"Measured {measured['date']} with `{measured['command']}` ({measured['processor']}),"
-        f" images of {measured['image_bytes']} bytes, a solver that answers at once; processor time"
-        " of an image, of all processes that have to do with it, in µs:\n\n"
+        f"Measured {measured['date']} with `{measured['command']}` on {_cores(measured)}"
+        f" ({measured['processor']}), images of {measured['image_bytes']} bytes, a solver that"
+        " answers at once; processor time of an image, of all processes that have to do with it, in"
+        " µs:\n\n"
         + table(("images", "worker of this machine", "worker of the cluster"), rows)
         + f"\nWith sixteen, the cluster's less this machine's is {goal['median']:.2f} ms"
         f" ({min(goal['numbers']):.2f} to {max(goal['numbers']):.2f} in the rounds); the goal of at"
@@ -83,25 +89,56 @@ def remote() -> str:
 
 
 def faults() -> str:
-    """What the faults cost the callers."""
+    """What the faults of a cluster cost the callers."""
     measured = read(CLUSTER)
-    rows = [_fault(row) for row in measured["rounds"]]
+    rounds: dict[str, list[Mapping[str, Any]]] = {fault: [] for fault in _FAULTS}
+    for row in measured["rounds"]:
+        rounds[row["fault"]].append(row)
     when = (
-        f"\nMeasured {measured['date']} with `{measured['command']}`:"
+        f"\nMedians of the rounds and, in brackets, the least and the most. Measured"
+        f" {measured['date']} with `{measured['command']}` on {_cores(measured)}:"
         f" {measured['clients']} clients without pause, {measured['replicas']} workers on two"
         " nodes.\n"
     )
-    columns = ("fault", "longest without an answer", "all workers after", "answered meanwhile",
+    columns = ("fault", "rounds", "longest without an answer", "all workers after", "answered",
                "failed", "charges lost, doubled or made for nothing")  # fmt: skip
-    return table(columns, rows) + when
+    return table(columns, (_fault(fault, rows) for fault, rows in rounds.items() if rows)) + when
 
 
-def _fault(row: Mapping[str, Any]) -> tuple[object, ...]:
+def _fault(fault: str, rows: Sequence[Mapping[str, Any]]) -> tuple[object, ...]:
     return (
-        _FAULTS[row["fault"]],
-        f"{row['silence_s']:.1f} s",
-        f"{row['whole_s']:.1f} s",
-        row["answered"],
-        row["failed"],
-        len(row["breaches"]),
+        _FAULTS[fault],
+        len(rows),
+        _spread(row["silence_s"] for row in rows),
+        _spread(row["whole_s"] for row in rows),
+        sum(row["answered"] for row in rows),
+        sum(row["failed"] for row in rows),
+        sum(len(row["breaches"]) for row in rows),
+    )
+
+
+def _spread(seconds: Iterable[float]) -> str:
+    found = sorted(seconds)
+    return f"{statistics.median(found):.1f} s ({found[0]:.1f}–{found[-1]:.1f})"
+
+
+def _cores(measured: Mapping[str, Any]) -> str:
+    return "one core" if measured["cores"] == 1 else f"{measured['cores']} cores"
+
+
+def deaths() -> str:
+    """What the death of a front, or of the database, costs the callers."""
+    measured = read(DEATHS)
+    columns = ("fault", "rounds", "it answers again after", "at the longest")
+    rows = (
+        (said, row["rounds"], f"{row['back_s_median']:.1f} s", f"{row['back_s_longest']:.1f} s")
+        for fault, said in _DEATHS.items()
+        for row in [measured["faults"][fault]]
+    )
+    failed = sum(count for status, count in measured["replies"].items() if status != "200")
+    return table(columns, rows) + (
+        f"\nOver all of these rounds: {measured['acknowledged_charges']} answered, {failed} failed,"
+        f" {measured['lost_or_doubled']} charges lost, doubled or made for nothing. Measured with"
+        f" `{measured['command']}`: {measured['clients']} clients without pause, two fronts with a"
+        " worker each.\n"
     )

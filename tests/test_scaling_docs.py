@@ -33,15 +33,38 @@ def test_each_part_is_shown_with_where_it_is_full(
     assert "The database that was measured: SQLite." in scaling.costs()
 
 
-def test_a_fault_is_shown_with_what_it_cost(
+def test_a_fault_is_shown_with_what_it_cost_in_all_of_its_rounds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = {"fault": "node", "silence_s": 0.53, "whole_s": 69.9, "answered": 846, "failed": 0}
+    other = row | {"silence_s": 0.91, "whole_s": 40.1, "failed": 2, "breaches": []}
+    third = other | {"silence_s": 0.6, "answered": 8}
     report = {"date": "2026-01-02", "command": "make bench-cluster", "clients": 8, "replicas": 2}
-    rounds = {"rounds": [row | {"breaches": ["LOG1 was charged twice"]}]}
-    write(tmp_path, monkeypatch, "CLUSTER", report | rounds)
-    assert "| 0.5 s | 69.9 s | 846 | 0 | 1 |" in scaling.faults()
-    assert "8 clients without pause, 2 workers on two nodes" in scaling.faults()
+    rounds = [row | {"breaches": ["LOG1 was charged twice"]}, other, third]
+    write(tmp_path, monkeypatch, "CLUSTER", report | {"cores": 1, "rounds": rounds})
+    shown = scaling.faults()
+    assert "| 3 | 0.6 s (0.5–0.9) | 40.1 s (40.1–69.9) | 1700 | 4 | 1 |" in shown
+    assert "on one core: 8 clients without pause, 2 workers on two nodes" in shown
+    assert len(shown.splitlines()) == 5  # nothing is said of faults that were not played
+
+
+def test_the_death_of_a_front_is_shown_with_how_all_requests_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"rounds": 5, "back_s_median": 4.38, "back_s_longest": 5.71}
+    report = {
+        "command": "make chaos-postgres",
+        "clients": 8,
+        "acknowledged_charges": 2623,
+        "lost_or_doubled": 1,
+        "replies": {"200": 2623, "429": 3, "503": 4},
+        "faults": {"server killed": row, "PostgreSQL killed": row | {"rounds": 6}},
+    }
+    write(tmp_path, monkeypatch, "DEATHS", report)
+    front, postgres = scaling.deaths().splitlines()[2:4]
+    assert front == "| `kill -9` of one of the fronts | 5 | 4.4 s | 5.7 s |"
+    assert postgres.startswith("| `kill -9` of PostgreSQL") and "| 6 |" in postgres
+    assert "2623 answered, 7 failed, 1 charges lost" in scaling.deaths()
 
 
 @pytest.mark.parametrize(("median", "verdict"), [(0.31, "is met"), (0.72, "is not met")])
@@ -51,8 +74,9 @@ def test_the_clusters_price_is_told_whether_it_is_met_or_not(
     numbers = [median - 0.1, median, median + 0.1]
     goal = {"median": median, "numbers": numbers, "bound": 0.5, "is_met": median <= 0.5}
     report = {"date": "2026-01-02", "command": "make bench-remote", "processor": "a processor"}
-    figures = {"image_bytes": 5000, "us": US, "goals": [goal]}
+    figures = {"cores": 2, "image_bytes": 5000, "us": US, "goals": [goal]}
     write(tmp_path, monkeypatch, "REMOTE", report | figures)
     assert f"at most 0.5 ms {verdict}." in scaling.remote()
     assert f"less this machine's is {median:.2f} ms" in scaling.remote()
+    assert "`make bench-remote` on 2 cores (a processor)" in scaling.remote()
     assert "| one at a time | 500 | 2500 |" in scaling.remote()

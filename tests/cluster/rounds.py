@@ -1,6 +1,6 @@
 """One fault a round on a cluster under load, and then the whole truth: ``make bench-cluster``.
 
-``python -m cluster.rounds --json FILE`` writes what docs/scaling.md quotes.
+``python -m cluster.rounds --json FILE [--rounds N]`` writes what docs/scaling.md quotes.
 """
 
 import argparse
@@ -72,7 +72,7 @@ FAULTS: Mapping[str, Callable[[Arena, Running], None]] = {
     "worker": kill_worker,
     "bridge": kill_bridge,
     "node": kill_node,
-    "head": kill_head,
+    "head": kill_head,  # after the node, which comes back with it
 }
 
 
@@ -97,7 +97,9 @@ class Silence:
 def play(fault: str, arena: Arena, trial: Running) -> Row:
     """One round."""
     before = set(workers(trial))
-    load = Load(arena.server, arena.key, arena.told, name=fault, clients=CLIENTS)
+    # Named for what was told before, too: a fault that comes again is asked with new names.
+    name = f"{fault}-{len(arena.told.charged)}"
+    load = Load(arena.server, arena.key, arena.told, name=name, clients=CLIENTS)
     with load.run():
         load.wait_for(answers=BEFORE, timeout_s=120)
         answers, failures = load.answers, load.failures
@@ -130,9 +132,10 @@ def open_registry() -> str:
 
 
 def main() -> None:
-    """Play every fault once, and write down what it cost."""
+    """Play every fault in turn, again and again, and write down what each time cost."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=3, help="of each fault")
     arguments = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as name,
@@ -140,12 +143,13 @@ def main() -> None:
         serve_on(trial, folder, open_registry(), plugins=("fakes",)) as arena,
     ):
         rows = []
-        for fault in FAULTS:
+        for fault in list(FAULTS) * arguments.rounds:
             rows.append(play(fault, arena, trial))
             print(rows[-1], flush=True)
     report = {
         "date": datetime.now(UTC).date().isoformat(),
         "command": "make bench-cluster",
+        "cores": len(os.sched_getaffinity(0)),
         "clients": CLIENTS,
         "replicas": REPLICAS,
         "rounds": [asdict(row) for row in rows],
