@@ -7,7 +7,7 @@ PACKAGES := -e '.[client]' -e plugins/slider -e plugins/arith -e plugins/alnum
 PAGES := README.md docs/*.md plugins/*/README.md
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 
-.PHONY: run test test-samples test-cluster test-postgres test-api test-browser screens lint audit format docs conformance chaos chaos-postgres fuzz soak bench-accuracy cards bench-peers bench-load bench-logs bench-postgres bench-batches assets sheets train-alnum train-arith wheels test-containers test-ray bench-cluster bench-remote bench-capacity test-wheels clean
+.PHONY: run test test-samples test-cluster test-postgres test-api test-browser screens lint audit format docs conformance chaos chaos-postgres fuzz soak bench-accuracy cards bench-peers bench-load bench-logs bench-postgres bench-fronts bench-batches assets sheets train-alnum train-arith wheels test-containers test-ray bench-cluster bench-remote bench-capacity test-wheels clean
 
 run: .venv/served  ## [PORT=8000]: serve on 127.0.0.1; the first start prints a demo key
 	$(BIN)/loupette serve --demo $(if $(PORT),--port $(PORT))
@@ -109,6 +109,10 @@ bench-logs: .venv/developed  ## [ROWS=10000000] [FOLDER=folder] [JSON=file]: wit
 
 bench-postgres: .venv/developed  ## [SECONDS=5] [JSON=file]: batched charges beside a textbook's
 	PYTHONPATH=tests $(BIN)/python bench/postgres.py $(if $(SECONDS),--seconds $(SECONDS)) \
+	  $(if $(JSON),--json $(JSON))
+
+bench-fronts: .venv/developed  ## [SECONDS=4] [JSON=file]: a request and charges of 1, 2 and 4 fronts on PostgreSQL
+	PYTHONPATH=tests $(BIN)/python bench/fronts.py $(if $(SECONDS),--seconds $(SECONDS)) \
 	  $(if $(JSON),--json $(JSON))
 
 bench-remote: .venv/clustered  ## [JSON=file]: what an image costs on a cluster beside a local worker

@@ -3,8 +3,11 @@
 ``python bench/capacity.py [--json FILE]`` takes what one request costs each part from the JSON
 files that other commands of this folder have written, and lets requests arrive at random, at up to
 10 000 a second. They pass fronts, solvers and writers of databases, each a queue with several
-servers: the fewest that are at most `BUSY` of their time at work. Rents are assumptions, see
-`YUAN_A_CORE_MONTH`.
+servers: the fewest that are at most `BUSY` of their time at work.
+
+Assumed, and not measured: rents, see `YUAN_A_CORE_MONTH`; the cores of a database's machine, see
+`CORES_OF_DATABASE`; that a database takes from any number of fronts what it took from the most that
+were measured; and that what one core does, so many do so many times.
 """
 
 import argparse
@@ -30,7 +33,7 @@ BUSY = 0.7
 YUAN_A_CORE_MONTH = 60.0
 """For a rented core with 2 GiB; an assumption, so put your own here."""
 CORES_OF_DATABASE = 2
-"""Its writer and the log's disk; the reads of callers' logs go beside it."""
+"""More than its part of the requests takes; the reads of callers' logs go beside it."""
 MONTH_S = 30 * 86_400
 SEED = 1
 
@@ -40,18 +43,18 @@ class Costs:
     """Seconds that one request takes, by part.
 
     Attributes:
-        front: processor time of HTTP, key, rate, hold and settling, in the server's process.
+        front: processor time of HTTP, key, rate, hold and settling, on PostgreSQL.
         solver: processor time of reading the image, with what the worker does besides.
         remote: processor time that a cluster adds to that.
-        charge: of the database's one writer, in a transaction with others.
-        store: the database that was measured.
+        charge: of the database, all of whose fronts charge at once, in transactions with others.
+        database: processor time of its processes.
     """
 
     front: float
     solver: float
     remote: float
     charge: float
-    store: str
+    database: float
 
 
 @dataclass(frozen=True)
@@ -110,10 +113,8 @@ def main() -> None:
         "command": "make bench-capacity",
         "yuan_a_core_month": YUAN_A_CORE_MONTH,
         "busy": BUSY,
-        "costs_us": {
-            name: round(value * 1e6) if isinstance(value, float) else value
-            for name, value in asdict(costs).items()
-        },
+        "cores_of_database": CORES_OF_DATABASE,
+        "costs_us": {name: round(cost_s * 1e6) for name, cost_s in asdict(costs).items()},
         "full_at": {part: round(rate) for part, rate in full_at(costs).items()},
         "plans": [asdict(one) for one in plans],
     }
@@ -124,23 +125,17 @@ def main() -> None:
 
 def read_costs(folder: Path = BENCH) -> Costs:
     """What the other commands have measured."""
-    load = _read(folder / "load.json")["subjects"]
+    loop = _read(folder / "load.json")["subjects"]["loop"]
     remote = _read(folder / "remote.json")["us"]
-    store, charges = _read_store(folder)
+    fronts = _read(folder / "fronts.json")
+    request, charges = fronts["request"], fronts["charges"]
     return Costs(
-        front=load["instant"]["cpu_us"] / 1e6,  # its worker decodes the image, too: a little much
-        solver=load["loop"]["cpu_us"] / 1e6,
+        front=request["front_us"] / 1e6,  # its worker decodes the image, too: a little much
+        solver=loop["cpu_us"] / 1e6,
         remote=max(0.0, remote["ray"] - remote["local"]) / 1e6,
-        charge=1 / charges,
-        store=store,
+        charge=1 / charges[max(charges, key=int)]["per_s"],
+        database=request["database_us"] / 1e6,
     )
-
-
-def _read_store(folder: Path) -> tuple[str, float]:
-    """Charges a second through one writer, of PostgreSQL where that was measured."""
-    if (file := folder / "postgres.json").exists():
-        return "PostgreSQL", float(_read(file)["charges_per_s"]["batched"])
-    return "SQLite", float(_read(folder / "logs.json")["figures"]["charges_full"])
 
 
 def _read(file: Path) -> Mapping[str, Any]:
@@ -168,7 +163,7 @@ def plan(rate: int, costs: Costs) -> Plan:
     )
     times, until_s = simulate(rate, costs, fronts, solvers, writers)
     percentiles = statistics.quantiles(times, n=100)
-    # A writer is a database with a machine of its own; half a core of the writing is its log's.
+    # A writer is a database with a machine of its own.
     cores = fronts.servers + solvers.servers + CORES_OF_DATABASE * writers.servers
     return Plan(
         rate,

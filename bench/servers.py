@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from instant import TYPE_ID as INSTANT
-from loupette.store.database import Database
 from loupette.store.keys import create_key
+from loupette.store.opening import open_database
 from smoke import free_port, wait_for, wait_until_ready
 
 BENCH = Path(__file__).parent
@@ -58,13 +58,15 @@ def serve_echo() -> Iterator[Server]:
 
 
 @contextmanager
-def serve_loupette(name: str, type_id: int, *, workers: int) -> Iterator[Server]:
+def serve_loupette(
+    name: str, type_id: int, *, workers: int, database_url: str | None = None
+) -> Iterator[Server]:
     """The documented endpoint as it is delivered, with one type and a key without limits."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bench.db"
-        with Database.open(path) as database:
+        with open_database(path, database_url) as database:
             key = create_key(database, "bench", rate=1e6, opening_micros=10**12, now_ms=0).secret
-        with serve_database(path, type_id, workers=workers) as (process, port):
+        with serve_database(path, type_id, workers=workers, url=database_url) as (process, port):
             bodies = [
                 body(picture, type=type_id, options={"min_confidence": 0}) for picture in pictures()
             ]
@@ -86,12 +88,13 @@ def environment(path: Path, type_id: int) -> dict[str, str]:
 
 @contextmanager
 def serve_database(
-    path: Path, type_id: int, *, workers: int
+    path: Path, type_id: int, *, workers: int, url: str | None = None
 ) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
     """``loupette serve`` of one type on a database; gives its process and port."""
     port = free_port()
     serve = ["-m", "loupette", "serve", "--port", str(port), "--workers", str(workers)]
-    with _running([sys.executable, *serve], environment(path, type_id)) as process:
+    settings = environment(path, type_id) | ({"DATABASE_URL": url} if url else {})
+    with _running([sys.executable, *serve], settings) as process:
         wait_until_ready(f"http://127.0.0.1:{port}")
         yield process, port
 

@@ -12,14 +12,17 @@ CAPACITY = BENCH / "capacity.json"
 """Written by ``make bench-capacity JSON=bench/capacity.json``."""
 CLUSTER = BENCH / "cluster.json"
 """Written by ``make bench-cluster JSON=bench/cluster.json``."""
+FRONTS = BENCH / "fronts.json"
+"""Written by ``make bench-fronts JSON=bench/fronts.json``."""
 REMOTE = BENCH / "remote.json"
 """Written by ``make bench-remote JSON=bench/remote.json``."""
 
 _PARTS = {
-    "front": "front: HTTP, key, rate, hold, ledger's client, and decoding the image in a worker",
+    "front": "front on PostgreSQL: HTTP, key, rate, hold, settling, and decoding the image",
     "solver": "solver of `50200`, image to reply",
     "remote": "what a cluster adds to the solver, sixteen images in a call",
-    "charge": "writer of the database, each charge in a transaction with others",
+    "database": "all processes of PostgreSQL, for one front",
+    "charge": "one database: time a charge, several fronts at once",
 }
 _FAULTS = {
     "worker": "`kill -9` of a worker on a node",
@@ -37,14 +40,49 @@ def costs() -> str:
     """What one request takes of each part."""
     measured = read(CAPACITY)
     full = measured["full_at"]
-    store = measured["costs_us"]["store"]
     rows = []
     for part, said in _PARTS.items():
         us = measured["costs_us"][part]
         limit = full.get({"charge": "writer"}.get(part, part))
         rows.append((said, us, f"{limit:.0f} a second" if limit else ""))
-    note = f"\nThe database that was measured: {store}.\n"
-    return table(("part", "µs a request", "one core, or one writer, is full at"), rows) + note
+    return table(("part", "µs a request", "one core, or one database, is full at"), rows)
+
+
+def fronts() -> str:
+    """What fronts on one database do."""
+    measured = read(FRONTS)
+    request = measured["request"]
+    rows = [
+        (count, row["per_s"], f"{least}–{most}", row["front_us"], row["database_us"])
+        for count, row in measured["charges"].items()
+        for least, *_, most in [row["rounds_per_s"]]
+    ]
+    return (
+        f"Measured {measured['date']} with `{measured['command']}` on {_cores(measured)}"
+        f" ({measured['processor']}), which fronts and PostgreSQL share with whatever else runs;"
+        f" {measured['clients_of_each_front']} requests at once at each front, all fronts charge"
+        " the same accounts:\n\n"
+        + table(
+            ("fronts", "charges/s", "in the rounds", "CPU µs of a front", "CPU µs of PostgreSQL"),
+            rows,
+        )
+        + f"\nThat is without HTTP. With it, one front that has {measured['connections']}"
+        f" connections takes {request['front_us']} µs a request and PostgreSQL"
+        f" {request['database_us']} µs, at {request['per_s']} requests/s: fewer wait for a commit"
+        " together, so each has a larger share of it.\n"
+    )
+
+
+def database_cores() -> str:
+    """What a full database's processes take of the cores that the plans give it."""
+    measured = read(CAPACITY)
+    rate = measured["busy"] * measured["full_at"]["writer"]
+    cores = rate * measured["costs_us"]["database"] / 1e6
+    return (
+        f"A database is given {measured['cores_of_database']} cores: at {measured['busy']:.0%} of"
+        f" its charges its processes take {cores:.1f} of them for these, and the reads of callers'"
+        " logs are not measured.\n"
+    )
 
 
 def plans() -> str:

@@ -22,15 +22,31 @@ def write(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: obj
 def test_each_part_is_shown_with_where_it_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    costs = {"front": 100, "solver": 3500, "remote": 200, "charge": 150, "store": "SQLite"}
+    costs = {"front": 100, "solver": 3500, "remote": 200, "charge": 150, "database": 300}
     full = {"front": 10_000, "solver": 270, "writer": 6667}
-    write(tmp_path, monkeypatch, "CAPACITY", {"costs_us": costs, "full_at": full})
-    front, solver, remote, charge = scaling.costs().splitlines()[2:6]
+    report = {"costs_us": costs, "full_at": full, "busy": 0.7, "cores_of_database": 2}
+    write(tmp_path, monkeypatch, "CAPACITY", report)
+    front, solver, remote, database, charge = scaling.costs().splitlines()[2:]
     assert front.endswith("| 100 | 10000 a second |")
     assert solver.endswith("| 3500 | 270 a second |")
     assert remote.endswith("| 200 |  |")
+    assert database.endswith("| 300 |  |")
     assert charge.endswith("| 150 | 6667 a second |")
-    assert "The database that was measured: SQLite." in scaling.costs()
+    assert "at 70% of its charges its processes take 1.4 of them" in scaling.database_cores()
+
+
+def test_the_charges_of_several_fronts_are_shown_with_their_spread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"per_s": 1500, "front_us": 80, "database_us": 160, "rounds_per_s": [1100, 1500, 1600]}
+    report = {"date": "2026-01-02", "command": "make bench-fronts", "processor": "a processor"}
+    figures = {"cores": 1, "clients_of_each_front": 256, "charges": {"1": row, "4": row}}
+    request = {"per_s": 600, "front_us": 1200, "database_us": 500}
+    more = {"connections": 32, "request": request}
+    write(tmp_path, monkeypatch, "FRONTS", report | figures | more)
+    assert "`make bench-fronts` on one core (a processor)" in scaling.fronts()
+    assert "takes 1200 µs a request and PostgreSQL 500 µs, at 600 requests/s" in scaling.fronts()
+    assert "| 4 | 1500 | 1100–1600 | 80 | 160 |" in scaling.fronts()
 
 
 def test_a_fault_is_shown_with_what_it_cost_in_all_of_its_rounds(

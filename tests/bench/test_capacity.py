@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "bench"))
 import capacity  # noqa: E402  # scripts, not a package
 from capacity import BUSY, MONTH_S, RATES, YUAN_A_CORE_MONTH, Costs, Station  # noqa: E402
 
-COSTS = Costs(front=0.0001, solver=0.004, remote=0.0002, charge=0.00015, store="SQLite")
+COSTS = Costs(front=0.0001, solver=0.004, remote=0.0002, charge=0.00015, database=0.0003)
 
 
 def test_one_server_takes_work_one_after_the_other() -> None:
@@ -66,18 +66,17 @@ def test_a_part_is_full_where_its_time_is_used_up() -> None:
     assert min(full, key=full.__getitem__) == "solver"
 
 
-@pytest.mark.parametrize("with_postgres", [False, True])
-def test_costs_are_what_the_other_benches_measured(tmp_path: Path, with_postgres: bool) -> None:
+def test_costs_are_what_the_other_benches_measured(tmp_path: Path) -> None:
     files: dict[str, object] = {
         "load": {"subjects": {"instant": {"cpu_us": 300.0}, "loop": {"cpu_us": 3500.0}}},
         "remote": {"us": {"local": 400, "ray": 650}},
-        "logs": {"figures": {"charges_full": 5000.0}},
+        "fronts": {
+            "request": {"front_us": 900, "database_us": 500},
+            "charges": {"2": {"per_s": 1500}, "10": {"per_s": 2000}, "4": {"per_s": 1800}},
+        },
     }
-    if with_postgres:
-        files["postgres"] = {"charges_per_s": {"batched": 2000, "textbook": 300}}
     for name, content in files.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
     costs = capacity.read_costs(tmp_path)
-    assert (costs.front, costs.solver, costs.remote) == pytest.approx((3e-4, 3.5e-3, 2.5e-4))
-    store, charge = ("PostgreSQL", 1 / 2000) if with_postgres else ("SQLite", 1 / 5000)
-    assert (costs.store, costs.charge) == (store, pytest.approx(charge))
+    assert (costs.front, costs.solver, costs.remote) == pytest.approx((9e-4, 3.5e-3, 2.5e-4))
+    assert (costs.charge, costs.database) == pytest.approx((1 / 2000, 5e-4))
