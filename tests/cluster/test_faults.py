@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from chaos.arena import Arena
-from cluster.arena import Running, serve_on
+from cluster.arena import DEADLINE_S, Running, serve_on
 from cluster.rounds import FAULTS, open_registry, play
 
 
@@ -22,6 +22,8 @@ def test_a_fault_under_load_loses_no_charge_and_fails_nobody_who_has_another_wor
 ) -> None:
     row = play(fault, arena, trial)
     assert row.breaches == []
-    # Without its bridge or the head the server has no worker; who waits too long is told 429.
-    assert row.failed == 0 or fault in ("bridge", "head")
+    # Without its bridge or the head the server has no worker; nobody is told 429 for that before
+    # the deadline. How long a new one takes is the machine's, which no promise is about.
+    has_none = fault in ("bridge", "head")
+    assert row.failed == 0 or (has_none and row.silence_s >= DEADLINE_S)
     assert set(arena.told.replies) <= {200, 429}
