@@ -1,5 +1,7 @@
 """A server with its solvers on a cluster, and what its operator can see of both."""
 
+import base64
+import http.client
 import json
 import subprocess
 import sys
@@ -11,16 +13,20 @@ from pathlib import Path
 
 from chaos.arena import Arena
 from loupette.cluster.trial import Trial, read_trial
+from loupette.manager import load_plugins
 from loupette.settings import Settings
 from loupette.store.database import Database
 from loupette.store.keys import create_key
-from serving import find_port, start, stop
+from serving import Server, find_port, start, stop
 
 READY_WITHIN_S = 240.0
 REPLY_WITHIN_S = 180.0
 DEADLINE_S = 60.0
 """Longer than a new actor takes to start on a slow machine, so that what waits for it can."""
 _POLL_S = 0.1
+
+DELIVERED = [spec for plugin in load_plugins().loaded for spec in plugin.specs]
+"""All types that this project has solvers of."""
 
 
 def command(*arguments: str) -> str:
@@ -99,6 +105,15 @@ def on_ray(
     )
 
 
+def sample(server: Server, type_id: int) -> str:
+    """A type's own sample, as it is posted."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=REPLY_WITHIN_S)
+    connection.request("GET", f"/types/{type_id}/sample")
+    image = connection.getresponse().read()
+    connection.close()
+    return base64.b64encode(image).decode()
+
+
 def wait_until(condition: Callable[[], object], *, within_s: float) -> None:
     """Poll until something holds."""
     deadline_s = time.monotonic() + within_s
@@ -115,6 +130,11 @@ def workers(trial: Running) -> Mapping[int, int]:
             if _command(child).startswith("ray::RemoteSolvers"):
                 found[child] = raylet
     return found
+
+
+def is_answering(pid: int) -> bool:
+    """Whether an actor is at a call of the server's; Ray names the process for what it does."""
+    return _command(pid).startswith("ray::RemoteSolvers.answer")
 
 
 def children(pid: int) -> list[int]:

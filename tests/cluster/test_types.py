@@ -1,18 +1,13 @@
 """All delivered types on a cluster of two nodes."""
 
-import base64
-import http.client
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from chaos.arena import Arena
-from cluster.arena import Running, on_ray, serve_on, status
-from loupette.manager import load_plugins
+from cluster.arena import DELIVERED, Running, on_ray, sample, serve_on, status
 from loupette.plugin import SolverSpec
-
-SPECS = [spec for plugin in load_plugins().loaded for spec in plugin.specs]
 
 
 @pytest.fixture(scope="module")
@@ -22,26 +17,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def arena(trial: Running, folder: Path) -> Iterator[Arena]:
-    registry = "".join(on_ray(spec.type_id) for spec in SPECS)
+    registry = "".join(on_ray(spec.type_id) for spec in DELIVERED)
     with serve_on(trial, folder, registry, plugins=()) as running:
         yield running
 
 
-def sample(arena: Arena, spec: SolverSpec) -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", arena.server.port, timeout=30)
-    connection.request("GET", f"/types/{spec.type_id}/sample")
-    image = connection.getresponse().read()
-    connection.close()
-    return base64.b64encode(image).decode()
-
-
 def test_all_delivered_types_are_there() -> None:
-    assert {spec.type_id for spec in SPECS} == {10200, 50100, 50200}
+    assert {spec.type_id for spec in DELIVERED} == {10200, 50100, 50200}
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: str(spec.type_id))
+@pytest.mark.parametrize("spec", DELIVERED, ids=lambda spec: str(spec.type_id))
 def test_a_type_is_read_on_the_cluster(arena: Arena, spec: SolverSpec) -> None:
-    reply = arena.ask(spec.type_id, sample(arena, spec))
+    reply = arena.ask(spec.type_id, sample(arena.server, spec.type_id))
     assert reply.status == 200, reply.json
     assert reply.json["data"]["result"] == spec.sample_answer
 
@@ -49,7 +36,7 @@ def test_a_type_is_read_on_the_cluster(arena: Arena, spec: SolverSpec) -> None:
 def test_each_type_has_a_worker_on_each_node(arena: Arena, trial: Running) -> None:
     nodes = status(trial)
     assert [node["workers"] for node in nodes] == [
-        {str(spec.type_id): 1 for spec in SPECS} for _ in trial.now.raylets
+        {str(spec.type_id): 1 for spec in DELIVERED} for _ in trial.now.raylets
     ]
 
 
