@@ -9,7 +9,6 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from fronts import NOW_MS, charge, success, until
 from loupette.errors import IdempotencyTaken, InsufficientBalance, Overloaded, StoreError
 from loupette.store.idempotency import IdempotentReply
 from loupette.store.keys import NewKey
@@ -19,6 +18,7 @@ from loupette.store.postgres import connection as connection_module
 from loupette.store.postgres.database import PostgresDatabase
 from loupette.store.postgres.front import SharedFront
 from loupette.store.postgres.writer import HOLD, SETTLE, RequestWriter, Step
+from pgfronts import NOW_MS, charge, success, until
 
 pytestmark = pytest.mark.cluster
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from fronts import DAY_MS, NOW_MS, as_server, charge, until
 from loupette.errors import StoreError
 from loupette.store import logs
 from loupette.store.keys import NewKey, create_key
@@ -16,6 +15,7 @@ from loupette.store.logs import LogEntry
 from loupette.store.postgres.connection import connect
 from loupette.store.postgres.database import PostgresDatabase
 from loupette.store.postgres.front import SharedFront
+from pgfronts import DAY_MS, NOW_MS, as_server, charge, until
 
 pytestmark = pytest.mark.cluster
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from fronts import NOW_MS, charge, until
 from loupette.errors import (
     IdempotencyTaken,
     InsufficientBalance,
@@ -28,6 +27,7 @@ from loupette.store.postgres.database import PostgresDatabase
 from loupette.store.postgres.front import SharedFront
 from loupette.store.postgres.migrating import _steps
 from loupette.store.postgres.writer import SETTLE, RequestWriter, Step
+from pgfronts import NOW_MS, charge, until
 
 pytestmark = pytest.mark.cluster
 
