@@ -183,6 +183,13 @@ def test_every_page_is_in_the_index() -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("index", ["docs/index.md", "docs/index.zh.md"])
+def test_no_page_is_in_an_index_twice(index: str) -> None:
+    pages = re.findall(r"^- .*?\(([\w.-]+\.md)\)", read(index), re.MULTILINE)
+    assert len(pages) > 10
+    assert len(pages) == len(set(pages))
+
+
 @pytest.mark.parametrize(
     "kind", [plugin.Answer, plugin.Challenge, plugin.Option, plugin.Picture, plugin.SolverSpec]
 )
