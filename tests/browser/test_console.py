@@ -205,8 +205,8 @@ def test_a_request_is_read_again_with_the_options_it_had(open_page: Opener, site
     set_answer = "UPDATE logs SET answer = '{}' WHERE options LIKE '%xyz%'"
     with site.tampered(set_answer.format("uvw"), set_answer.format("xyz")):
         read_again(page)
-    expect(answer).to_have_text(["uvw", re.compile("^xyz *不同$")])
     expect(page.locator("#reading .differs")).to_have_count(1)
+    assert [text.split() for text in answer.all_inner_texts()] == [["uvw"], ["xyz", "不同"]]
 
 
 def test_books_that_do_not_add_up_raise_an_alarm(open_page: Opener, site: Site) -> None:

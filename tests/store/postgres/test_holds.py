@@ -180,6 +180,8 @@ def test_hold_is_not_taken_for_that_of_whoever_has_its_servers_process_number_no
             await front.hold(made.record.account_id, 1, within_s=60, idempotency_key="one")
 
     runner.run(scenario())
+    under_it = "SELECT COUNT(*) FROM holds WHERE idempotency_key = 'one'"
+    assert server.reader.execute(under_it).fetchone()[0] == 2
 
 
 def test_holds_of_callers_that_go_while_they_are_placed_or_queued_leave_nothing_held(
@@ -199,6 +201,7 @@ def test_holds_of_callers_that_go_while_they_are_placed_or_queued_leave_nothing_
         for task in (placed, queued):
             task.cancel()
         await asyncio.wait([placed, queued])
+        assert placed.cancelled() and queued.cancelled()
         other.execute("ROLLBACK")
         await charge(front, made.record)  # after both
         await until(lambda: nothing_is_held(server))
@@ -207,6 +210,8 @@ def test_holds_of_callers_that_go_while_they_are_placed_or_queued_leave_nothing_
         other.execute("BEGIN")
         other.execute("SELECT FROM accounts FOR UPDATE")
         runner.run(scenario())
+    assert front.open_holds == 0
+    assert verify(server).charges == 1
 
 
 def test_hold_of_a_caller_who_goes_when_it_is_placed_but_is_not_yet_woken_is_given_back(

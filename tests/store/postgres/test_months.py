@@ -105,7 +105,9 @@ def test_month_has_its_table_before_it_begins(
     def look() -> list[object]:
         return list(own.reader.execute(next_month).fetchone())
 
+    assert months(own) == []
     runner.run(scenario())
+    assert months(own) == look()
 
 
 def test_purge_waits_for_a_backup_and_no_request_for_the_purge(
