@@ -1,11 +1,13 @@
 """Servers of one PostgreSQL database, without HTTP: charges through them, and waiting for them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
 
 from loupette.store.idempotency import IdempotentReply
 from loupette.store.keys import KeyRecord
 from loupette.store.logs import LogEntry
+from loupette.store.postgres.connection import connect
 from loupette.store.postgres.database import PostgresDatabase
 from loupette.store.postgres.front import SharedFront
 
@@ -56,3 +58,12 @@ async def until(is_so: Callable[[], Awaitable[bool]], *, within_s: float = 30) -
     async with asyncio.timeout(within_s):
         while not await is_so():
             await asyncio.sleep(0.01)
+
+
+@contextmanager
+def locked_accounts(url: str) -> Iterator[Callable[[], object]]:
+    """Keep all accounts from being written, until what this gives is called."""
+    with closing(connect(url)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT FROM accounts FOR UPDATE")
+        yield lambda: other.execute("ROLLBACK")

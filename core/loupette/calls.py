@@ -20,7 +20,7 @@ class Call:
         started_s: monotonic clock at its arrival.
         idempotency: the caller's Idempotency-Key and the SHA-256 of the body, if it sent one.
         image_hash: SHA-256 of its image, where that is kept.
-        options: what it asks of the solver, where that can be asked.
+        options: what it asks of the solver, checked; None where that is not known, or wrong.
     """
 
     key: KeyRecord
@@ -28,7 +28,7 @@ class Call:
     started_s: float
     idempotency: tuple[str, bytes] | None = None
     image_hash: bytes | None = None
-    options: Mapping[str, OptionValue] = field(default_factory=dict)
+    options: Mapping[str, OptionValue] | None = None
 
     def elapsed_ms(self) -> int:
         """Milliseconds since the request arrived."""

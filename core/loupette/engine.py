@@ -120,7 +120,9 @@ class Engine:
         served = self.catalogue.find(posted.type_id)
         if posted.image2 is not None and served.spec.second_image == "no":
             raise UnsupportedOption(f"type {posted.type_id} takes one image, not image2")
-        options = check_options(posted.options, served.spec)
+        options = call.options
+        if options is None:  # they are wrong, and why is said now
+            options = check_options(posted.options, served.spec)
         task = Task(posted.type_id, posted.image, posted.image2, options)
         hold = await self.front.hold(
             call.key.account_id,

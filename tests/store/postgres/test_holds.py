@@ -4,7 +4,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 
 import psycopg
 import pytest
@@ -14,11 +13,10 @@ from loupette.store.idempotency import IdempotentReply
 from loupette.store.keys import NewKey
 from loupette.store.ledger import verify
 from loupette.store.logs import LogEntry
-from loupette.store.postgres import connection as connection_module
 from loupette.store.postgres.database import PostgresDatabase
 from loupette.store.postgres.front import SharedFront
 from loupette.store.postgres.writer import HOLD, SETTLE, RequestWriter, Step
-from pgfronts import NOW_MS, charge, success, until
+from pgfronts import NOW_MS, charge, locked_accounts, success, until
 
 pytestmark = pytest.mark.cluster
 
@@ -202,13 +200,11 @@ def test_holds_of_callers_that_go_while_they_are_placed_or_queued_leave_nothing_
             task.cancel()
         await asyncio.wait([placed, queued])
         assert placed.cancelled() and queued.cancelled()
-        other.execute("ROLLBACK")
+        unlock()
         await charge(front, made.record)  # after both
         await until(lambda: nothing_is_held(server))
 
-    with closing(connection_module.connect(url)) as other:
-        other.execute("BEGIN")
-        other.execute("SELECT FROM accounts FOR UPDATE")
+    with locked_accounts(url) as unlock:
         runner.run(scenario())
     assert front.open_holds == 0
     assert verify(server).charges == 1

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -27,7 +26,7 @@ from loupette.store.postgres.database import PostgresDatabase
 from loupette.store.postgres.front import SharedFront
 from loupette.store.postgres.migrating import _steps
 from loupette.store.postgres.writer import SETTLE, RequestWriter, Step
-from pgfronts import NOW_MS, charge, until
+from pgfronts import NOW_MS, charge, locked_accounts, until
 
 pytestmark = pytest.mark.cluster
 
@@ -219,12 +218,10 @@ def test_account_that_stays_locked_fails_its_batch_in_the_time_of_one_statement(
         done = await asyncio.gather(*holds, return_exceptions=True)
         assert all(isinstance(one, StoreError) for one in done)
         assert time.monotonic() - started_s < 15  # forty alone would take twenty seconds
-        other.execute("ROLLBACK")
+        unlock()
         await charge(front, made.record)
 
-    with closing(connection_module.connect(url)) as other:
-        other.execute("BEGIN")
-        other.execute("SELECT FROM accounts FOR UPDATE")
+    with locked_accounts(url) as unlock:
         runner.run(scenario())
 
 

@@ -3,12 +3,20 @@
 -- accounts (see writer.py), and may call again as before, see m002.
 
 -- A request with an Idempotency-Key holds under it, so that of several servers one answers it; and
--- where that one has died, its connection is gone, and the next need not wait for the hold's expiry.
-ALTER TABLE holds ADD COLUMN idempotency_key text, ADD COLUMN backend_pid integer;
+-- where that one has died, the next need not wait for the hold's expiry. Each server has a number, and
+-- an advisory lock with it as long as it is connected: the process behind a connection would not do, as
+-- its number is given to another one later, and a server that was cut off and lives has a new one.
+ALTER TABLE holds ADD COLUMN idempotency_key text, ADD COLUMN server bigint;
 CREATE INDEX holds_named ON holds(account_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
 
 DROP FUNCTION place_hold(bigint, bigint, bigint, bigint);
 DROP FUNCTION settle(bigint, boolean, logs, text, bytea);
+
+CREATE FUNCTION is_serving(the_server bigint) RETURNS boolean LANGUAGE sql STABLE COST 10000 AS $$
+SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+    WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.objsubid = 1
+    AND l.classid::bigint = the_server >> 32 AND l.objid::bigint = the_server & 4294967295)
+$$;
 
 -- Set money aside. By the number of each row: 'held', 'short' of balance, 'unknown' account, 'busy'
 -- where another request holds under its Idempotency-Key, 'taken' where one was answered under it.
@@ -25,13 +33,13 @@ BEGIN
     FOR job IN
         SELECT j.*, a.id IS NULL AS is_unknown, a.balance - a.held AS free,
             EXISTS (SELECT FROM holds h WHERE h.id = j.hold) AS is_placed,
-            EXISTS (SELECT FROM holds h JOIN pg_stat_activity s ON s.pid = h.backend_pid
+            EXISTS (SELECT FROM holds h
                 WHERE h.account_id = j.account_id AND h.idempotency_key = j.idempotency_key
-                AND h.expires_ms > at_ms) AS is_busy,
+                AND h.expires_ms > at_ms AND is_serving(h.server)) AS is_busy,
             EXISTS (SELECT FROM idempotency i
                 WHERE i.account_id = j.account_id AND i.key = j.idempotency_key) AS is_taken
         FROM ROWS FROM (json_to_recordset(asked) AS (hold bigint, account_id bigint, amount bigint,
-            lasts_ms bigint, idempotency_key text)) WITH ORDINALITY AS j
+            lasts_ms bigint, idempotency_key text, server bigint)) WITH ORDINALITY AS j
         LEFT JOIN accounts a ON a.id = j.account_id
         ORDER BY j.account_id, j.ordinality
     LOOP
@@ -51,7 +59,7 @@ BEGIN
         IF outcome = 'held' AND NOT job.is_placed THEN
             free := free - job.amount;
             placed := placed || ROW(job.hold, job.account_id, job.amount, at_ms + job.lasts_ms,
-                job.idempotency_key, pg_backend_pid())::holds;
+                job.idempotency_key, job.server)::holds;
             IF job.idempotency_key IS NOT NULL THEN
                 names := names || job.idempotency_key;
             END IF;
