@@ -235,8 +235,9 @@ def test_ctrl_c_leaves_a_csv_that_is_gone_on_with(
         path.write_bytes(fakes.draw_png(40 + number, colour="black"))
     loupette("types")  # makes the settings
     command = ["solve", str(images), "--type", str(fakes.SLOW), "--csv", "out.csv", "--jobs", "1"]
+    # A shell has what it runs in the background ignore the signal, and so the tests may.
     process = subprocess.Popen(
-        [sys.executable, "-m", "loupette", *command],
+        ["env", "--default-signal=INT", sys.executable, "-m", "loupette", *command],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         text=True,
