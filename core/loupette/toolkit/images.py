@@ -102,9 +102,11 @@ def is_dark(rgb: Pixels, *, below: float = DARK_MEDIAN) -> bool:
         rgb: uint8, (height, width, 3).
         below: largest luma of a dark ground.
     """
-    grey = luma(rgb)
-    # Counting is ten times as fast as the median, and tells most pictures at once.
-    return bool(np.count_nonzero(grey < below) * 2 >= grey.size and np.median(grey) < below)
+    # One pixel in eight shows of most pictures that they are light.
+    some = luma(rgb[::4, ::2])
+    if np.count_nonzero(some < below) < 0.25 * some.size:
+        return False
+    return bool(np.median(luma(rgb)) < below)
 
 
 def stretch(rgb: Pixels) -> Pixels:
