@@ -31,7 +31,7 @@ from loupette.cluster.trial import Trial, read_trial
 from loupette.executor import Executor, make_executor
 from loupette.frames import Task
 from loupette.manager import load_plugins
-from loupette.queueing import MAX_BATCH
+from loupette.plugin.types import MAX_BATCH
 from loupette.registry import Catalogue, Placement, ServedType
 from loupette.settings import Settings
 from peers import processor

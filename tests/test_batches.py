@@ -9,8 +9,9 @@ import fakes
 import hostile
 from loupette.errors import SolverCrashed, SolverTimeout, Unsolvable
 from loupette.frames import Read, Task
+from loupette.plugin.types import MAX_BATCH
 from loupette.pool import WorkerPool
-from loupette.queueing import MAX_AHEAD, MAX_BATCH
+from loupette.queueing import MAX_AHEAD
 from pools import WHITE, ask, echo, run, until
 
 BATCHED = (hostile.BATCHES, hostile.BREAKS_BATCHES)

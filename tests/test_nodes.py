@@ -14,8 +14,9 @@ from loupette.cluster.nodes import Nodes
 from loupette.errors import SolverCrashed, Unsolvable
 from loupette.frames import Task
 from loupette.manager import load_plugins
+from loupette.plugin import Placement
 from loupette.pool import WorkerPool
-from loupette.registry import Placement, ServedType
+from loupette.registry import ServedType
 from loupette.settings import Settings
 from pools import PATIENCE_S, WHITE, children, echo, until
 from serving import wait_until_gone

@@ -7,7 +7,8 @@ import pytest
 
 from loupette.errors import Overloaded, SolverCrashed
 from loupette.frames import Read, Task
-from loupette.queueing import MAX_AHEAD, MAX_BATCH, Queue, Waiting
+from loupette.plugin.types import MAX_BATCH
+from loupette.queueing import MAX_AHEAD, Queue, Waiting
 
 ONE, TOGETHER, ALSO = 1, 2, 3
 LOADED = (ONE, TOGETHER, ALSO)

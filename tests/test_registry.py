@@ -10,7 +10,8 @@ import pytest
 import fakes
 from loupette.errors import RegistryError, UnknownType
 from loupette.manager import Plugin, load_plugins
-from loupette.registry import Catalogue, Placement, ReportPolicy, build_catalogue
+from loupette.plugin import Placement
+from loupette.registry import Catalogue, ReportPolicy, build_catalogue
 from loupette.settings import Settings
 
 ON_RAY = "[types.60001]\nexecutor = 'ray'\n"
@@ -65,6 +66,19 @@ def test_what_a_type_takes_of_a_cluster_is_read(plugins: list[Plugin], tmp_path:
     assert build(plugins, tmp_path, text).find(60001).placement == Placement(3, 9, 0.5, 0.25, 64)
     more = build(plugins, tmp_path, text.replace("max_replicas = 9, ", "")).find(60001).placement
     assert more and more.max_replicas == 3  # a fixed number, where nothing is said
+
+
+def test_what_its_plugin_says_of_a_cluster_holds_where_the_file_says_nothing(
+    plugins: list[Plugin], tmp_path: Path
+) -> None:
+    wishes = Placement(replicas=1, max_replicas=6, cpus=0.5, gpus=0.25, batch=8)
+    asking = [
+        replace(plugin, specs=tuple(replace(spec, placement=wishes) for spec in plugin.specs))
+        for plugin in plugins
+    ]
+    assert build(asking, tmp_path, ON_RAY).find(60001).placement == wishes
+    text = ON_RAY + "ray = { replicas = 9, gpus = 0 }"
+    assert build(asking, tmp_path, text).find(60001).placement == Placement(9, 9, 0.5, 0.0, 8)
 
 
 def test_a_type_may_be_free(plugins: list[Plugin], tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from loupette.errors import LoupetteError, Overloaded, SolverCrashed, SolverTime
 from loupette.frames import Read, Ready, Task
 from loupette.isolation import Isolation, NotReady, WorkerDied, WorkerLost, wait_ready
 from loupette.member import RESTARTS, Member
-from loupette.queueing import MAX_BATCH, Queue, Waiting, interpret
+from loupette.plugin.types import MAX_BATCH
+from loupette.queueing import Queue, Waiting, interpret
 from loupette.scaling import Scale
 from loupette.settings import Settings
 

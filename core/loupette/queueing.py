@@ -16,9 +16,8 @@ from loupette.errors import (
 )
 from loupette.frames import BadInput, Crashed, Read, Refused, Reply, Task
 from loupette.isolation import WorkerDied
+from loupette.plugin.types import MAX_BATCH
 
-MAX_BATCH = 16
-"""Challenges that a solver is asked at once at most."""
 MAX_AHEAD = 2
 """Challenges that a worker is sent at most to answer one by one: it goes on without waiting for the
 server, and the two change places on a core less often."""

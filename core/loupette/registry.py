@@ -13,9 +13,8 @@ from typing import Literal, TypeAlias, cast, get_args
 from loupette.errors import RegistryError, UnknownType
 from loupette.manager import Plugin
 from loupette.money import to_micros
-from loupette.plugin import SolverSpec
+from loupette.plugin import Placement, SolverSpec
 from loupette.plugin.types import LARGEST_TYPE_ID
-from loupette.queueing import MAX_BATCH
 from loupette.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -35,25 +34,6 @@ class ReportPolicy:
 
     refund: bool = False
     within_hours: float = 24.0
-
-
-@dataclass(frozen=True)
-class Placement:
-    """What a type takes of a Ray cluster.
-
-    Attributes:
-        replicas: workers that are always there.
-        max_replicas: workers that there may be while challenges wait.
-        cpus: cores that each of them reserves; parts of one are allowed.
-        gpus: likewise.
-        batch: challenges in one call at most.
-    """
-
-    replicas: int = 2
-    max_replicas: int = 2
-    cpus: float = 1.0
-    gpus: float = 0.0
-    batch: int = MAX_BATCH
 
 
 @dataclass(frozen=True)
@@ -238,7 +218,7 @@ class _Reader:
             float(self._number(f"{key}.min_confidence", table.get("min_confidence", 0.0), 0, 1)),
             cast(IsolationName, self._word(f"{key}.isolation", table, IsolationName)),
             plugin.module,
-            self._placement(key, table, plugin),
+            self._placement(key, table, plugin, spec),
         )
 
     def _word(self, key: str, table: Mapping[str, object], words: object) -> str:
@@ -249,7 +229,9 @@ class _Reader:
             raise self._fail(key, f"must be {' or '.join(map(repr, known))}, not {value!r}")
         return str(value)
 
-    def _placement(self, key: str, table: Mapping[str, object], plugin: Plugin) -> Placement | None:
+    def _placement(
+        self, key: str, table: Mapping[str, object], plugin: Plugin, spec: SolverSpec
+    ) -> Placement | None:
         if self._word(f"{key}.executor", table, ExecutorName) == "local":
             if "ray" in table:
                 raise self._fail(f"{key}.ray", 'is read only beside executor = "ray"')
@@ -258,15 +240,16 @@ class _Reader:
             raise self._fail(f"{key}.isolation", "is for this machine; on Ray all are processes")
         if plugin.in_development:
             raise self._fail(f"{key}.executor", "must be 'local' for a plugin of --plugins-dir")
-        return self._ray(f"{key}.ray", self._table(f"{key}.ray", table.get("ray", {})))
+        ray = self._table(f"{key}.ray", table.get("ray", {}))
+        return self._ray(f"{key}.ray", ray, spec.placement)
 
-    def _ray(self, key: str, table: Mapping[str, object]) -> Placement:
+    def _ray(self, key: str, table: Mapping[str, object], default: Placement) -> Placement:
         self._check_keys(key, table, _RAY)
-        default = Placement()
         replicas = self._count(f"{key}.replicas", table.get("replicas", default.replicas), 1, 1000)
+        most = max(replicas, default.max_replicas)
         return Placement(
             replicas,
-            self._count(f"{key}.max_replicas", table.get("max_replicas", replicas), replicas, 1000),
+            self._count(f"{key}.max_replicas", table.get("max_replicas", most), replicas, 1000),
             float(self._number(f"{key}.cpus", table.get("cpus", default.cpus), 0.01, 64)),
             float(self._number(f"{key}.gpus", table.get("gpus", default.gpus), 0, 16)),
             self._count(f"{key}.batch", table.get("batch", default.batch), 1, 256),

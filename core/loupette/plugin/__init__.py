@@ -31,6 +31,7 @@ from loupette.plugin.types import (
     OptionValue,
     Picture,
     Pixels,
+    Placement,
     Solver,
     SolverSpec,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "OptionValue",
     "Picture",
     "Pixels",
+    "Placement",
     "Solver",
     "SolverSpec",
     "Unsolvable",

@@ -19,6 +19,8 @@ FIRST_FREE_TYPE_ID = 60000
 """From here on IDs are free for anybody's packages."""
 DOCUMENTED_TYPES = {10200: "通用滑块", 50100: "计算题", 50200: "通用数英"}
 """IDs below that have a meaning, with their names; the others are kept for types to come."""
+MAX_BATCH = 16
+"""Challenges that a solver is asked at once at most."""
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 
 
@@ -186,6 +188,25 @@ class BatchSolver(Solver, Protocol):
 
 
 @dataclass(frozen=True)
+class Placement:
+    """What a type takes of a Ray cluster; registry.toml may decide otherwise.
+
+    Attributes:
+        replicas: workers that are always there.
+        max_replicas: workers that there may be while challenges wait; `replicas` if it is less.
+        cpus: cores that each of them reserves; parts of one are allowed.
+        gpus: likewise.
+        batch: challenges in one call at most.
+    """
+
+    replicas: int = 2
+    max_replicas: int = 0
+    cpus: float = 1.0
+    gpus: float = 0.0
+    batch: int = MAX_BATCH
+
+
+@dataclass(frozen=True)
 class SolverSpec:
     """One type that a plugin can read, described without loading anything.
 
@@ -204,6 +225,8 @@ class SolverSpec:
         card: reads the card of the weights as ``loupette.toolkit.weights`` writes it: ``sha256``,
             ``model_file``, ``date`` and ``measured``, which the catalogue shows, and ``further``,
             a list of the cards of its other models; None where there is none.
+        placement: what it takes of a Ray cluster where ``executor = "ray"`` in registry.toml, which
+            may decide otherwise.
     """
 
     type_id: int
@@ -217,3 +240,4 @@ class SolverSpec:
     second_image: Literal["no", "optional"] = "no"
     batch: bool = False
     card: Callable[[], Mapping[str, Json]] | None = None
+    placement: Placement = Placement()
