@@ -93,7 +93,7 @@ def hold_to_options(
     threshold = float(options.get(MIN_CONFIDENCE.name, min_confidence))
     if answer.confidence < threshold:
         raise LowConfidence(
-            f"confidence {answer.confidence:.3f} is below the threshold {threshold:g}",
+            f"confidence {answer.confidence:g} is below the threshold {threshold:g}",
             detail={"confidence": answer.confidence, "min_confidence": threshold},
         )
     set_names = {option.name for option in spec.options} & options.keys()

@@ -16,13 +16,14 @@ async def read_once(executor: Executor, served: ServedType, task: Task) -> Answe
         task: with options that were checked.
 
     Returns:
-        The answer, its detail with plugin and version.
+        The answer, its confidence in four digits, its detail with plugin and version.
 
     Raises:
         LoupetteError: as `loupette.pool.WorkerPool.solve` and `loupette.options.hold_to_options`.
     """
     read = await executor.solve(task, deadline_s=served.deadline_s)
-    answer = Answer(read.result, read.confidence, _full_detail(read, served))
+    # Rounded once, here: thresholds, replies and the log then speak of the same number.
+    answer = Answer(read.result, round(read.confidence, 4), _full_detail(read, served))
     hold_to_options(answer, task.options, spec=served.spec, min_confidence=served.min_confidence)
     return answer
 

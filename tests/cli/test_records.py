@@ -48,6 +48,7 @@ def charged(as_json: Json, tmp_path: Path) -> Path:
                 cost_micros=cost_micros,
                 answer=answer,
                 response_ms=5,
+                options={"charset": "七7"},
                 image_hash=hashlib.sha256(image).digest() if image else None,
             )
 
@@ -118,6 +119,11 @@ def test_show_tells_all_of_one_request(charged: Path, as_json: Json) -> None:
     log = as_json("logs", "show", "LOG19700101000001")
     assert (log["result"], log["code"], log["cost"]) == ("7", 200, 0.001)
     assert (log["image_sha256"], log["images"]) == (None, [])
+
+
+def test_show_tells_options_as_they_are_posted(charged: Path, loupette: Run) -> None:
+    shown = loupette("logs", "show", "LOG19700101000001").stdout.splitlines()
+    assert 'options\t{"charset":"七7"}' in shown
 
 
 def test_show_tells_where_images_lie(charged: Path, as_json: Json, loupette: Run) -> None:

@@ -438,6 +438,16 @@ def test_the_types_own_threshold_refuses_an_unsure_answer(
     assert post(fakes.UNSURE, key=key, image=BLACK).status_code == 200
 
 
+def test_a_confidence_is_one_number_of_four_digits_wherever_it_is_told(
+    client: TestClient, new_key: NewKey, post: Post
+) -> None:
+    key = new_key()
+    refused = post(fakes.UNSURE, key=key, image=BLACK, options={"min_confidence": 0.30004})
+    assert parse(refused)["error"]["detail"]["confidence"] == Decimal("0.3")
+    told = parse(post(fakes.UNSURE, key=key, image=BLACK))["data"]["detail"]["confidence"]
+    assert told == logs_of(client, key)[0]["confidence"] == Decimal("0.3")
+
+
 # --- money
 
 

@@ -65,6 +65,8 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, Decimal):  # nothing but money is one
         return format_yuan(to_micros(value))
+    if isinstance(value, Mapping):
+        return visible(_encoder.encode(value).decode())
     if isinstance(value, list | tuple):
         return ", ".join(_text(item) for item in value)
     return visible(str(value))

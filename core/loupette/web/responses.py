@@ -145,7 +145,7 @@ def render_outcome(outcome: Outcome) -> bytes:
         return render(code, msg, data, error=described, timestamp=outcome.ended_s)
     assert outcome.answer is not None
     data = {"result": outcome.answer.result, **data, "group_name": outcome.type_name}
-    confidence = {"confidence": round(outcome.answer.confidence, 4)}
+    confidence = {"confidence": outcome.answer.confidence}
     detail = {**confidence, **outcome.answer.detail, **confidence}
     return render(200, SOLVED, data | {"detail": detail}, timestamp=outcome.ended_s)
 
