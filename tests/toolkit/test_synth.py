@@ -165,6 +165,16 @@ def test_a_family_writes_texts_of_its_own(writes: str, pattern: str) -> None:
     assert all(re.fullmatch(pattern, draw_alnum(rng, writes)) for _ in range(200))
 
 
+def test_narrow_letters_come_more_often_than_others() -> None:
+    rng = np.random.default_rng(5)
+    letters = "".join(draw_alnum(rng, "lower") for _ in range(4000)).translate(
+        str.maketrans("", "", "0123456789")
+    )
+    narrow = [letters.count(letter) for letter in "jftr"]  # i and l look like others
+    broad = [letters.count(letter) for letter in "mwnd"]
+    assert sum(narrow) > 1.1 * sum(broad)
+
+
 def test_a_picture_is_given_with_the_text_composed_for_its_style(studio: Studio) -> None:
     style = replace(draw_style(studio.rng, clean=1.0), writes="digits", contrast=150)
     _, tokens = studio.write(lambda style: draw_alnum(studio.rng, style.writes), style)

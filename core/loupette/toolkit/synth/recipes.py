@@ -316,7 +316,7 @@ RECIPES: Mapping[str, Recipe] = {
         {
             "height": (36, 70),
             "letter": (0.45, 0.72),
-            "spacing": (-0.28, -0.02),
+            "spacing": (-0.34, -0.02),
             "rotate": (0.0, 16.0),
             "resize": (0.05, 0.25),
             "many_inks": [False, False, True],

@@ -38,6 +38,11 @@ SPOKEN = 0.25
 that want to be pronounceable."""
 _VOWELS = "aeiou"
 
+CROWDED = 0.12
+"""Share of the texts with many narrow letters: between broad ones that touch them they are the
+first to be overlooked, and side by side to be taken for one."""
+_NARROW = "ijlftr1IJ"
+
 
 def draw_alnum(rng: np.random.Generator, writes: str = "any") -> str:
     """Draw a text of 1 to 10 letters and digits.
@@ -60,6 +65,8 @@ def draw_alnum(rng: np.random.Generator, writes: str = "any") -> str:
             break
     if writes != "words" and not chars.isdigit() and rng.random() < 0.5:
         chars = "".join(char for char in chars if char not in AMBIGUOUS)
+    if rng.random() < CROWDED:
+        chars += 3 * "".join(char for char in chars if char in _NARROW)
     lengths = {"numbers": _LONG, "words": _WORD}.get(writes, _LENGTHS)
     length = 1 + int(rng.choice(len(lengths), p=lengths))
     if chars.isalpha() and rng.random() < (0.8 if writes == "words" else SPOKEN):
