@@ -80,6 +80,53 @@ def test_best_place_is_the_gap_dark_or_bright(rng: Rng, rate: float) -> None:
     assert best.content > 0.9
 
 
+@pytest.mark.parametrize("size", [26, 39, 40, 71])
+@pytest.mark.parametrize(("x", "y"), [(117, 33), (118, 34), (0, 0)])
+def test_best_place_is_the_gap_large_or_small(rng: Rng, size: int, x: int, y: int) -> None:
+    image, rgba = dented(rng, x=x, y=y, size=size, rate=0.5)
+    piece = cut_piece(rgba, 160)
+    assert piece is not None
+    best = find_places(image, piece)[0]
+    assert abs(best.x - x) <= 1 and abs(best.y - y) <= 1
+
+
+@pytest.mark.parametrize("size", [30, 45, 46])
+@pytest.mark.parametrize(("height", "width"), [(160, 320), (151, 311)])
+def test_best_place_is_the_gap_in_the_last_corner(
+    rng: Rng, size: int, height: int, width: int
+) -> None:
+    x, y = width - size, height - size
+    image, rgba = dented(rng, x=x, y=y, size=size, rate=0.5)
+    piece = cut_piece(rgba, height)
+    assert piece is not None
+    places = find_places(image[:height, :width], piece)
+    assert abs(places[0].x - x) <= 1 and abs(places[0].y - y) <= 1
+    assert all(place.x <= x and place.y <= y for place in places)
+
+
+@pytest.mark.parametrize("size", [30, 44])
+def test_outline_tells_how_dark_the_gap_is_up_to_one(size: int) -> None:
+    def outline(rate: float) -> float:
+        image, rgba = dented(np.random.default_rng(3), x=150, y=60, size=size, rate=rate)
+        piece = cut_piece(rgba, 160)
+        assert piece is not None
+        return find_places(image, piece)[0].outline
+
+    assert 0.0 < outline(0.9) < outline(0.6) < outline(0.0) <= 1.0
+
+
+def test_content_is_of_one_sense(rng: Rng) -> None:
+    image, rgba = dented(rng, x=150, y=60, size=44, rate=0.5)
+    negative = rgba.copy()
+    negative[..., :3] = 255 - rgba[..., :3]
+    contents = []
+    for pixels in (rgba, negative):
+        piece = cut_piece(pixels, 160)
+        assert piece is not None
+        contents.append(find_places(image, piece)[0].content)
+    assert contents[0] > 0.9 and contents[1] < -0.5
+
+
 def test_places_of_a_strip_stay_in_its_row(rng: Rng) -> None:
     image, rgba = dented(rng, x=150, y=80, size=44, rate=0.5)
     tall = np.zeros((160, 50, 4), np.uint8)

@@ -34,8 +34,9 @@ are close."""
 
 _SURE_EDGE = 0.7
 
-_OUTLINE_WEIGHT = 4.0
+_OUTLINE_WEIGHT = 3.0
 _HEAT_WEIGHT = 0.6
+_MOST_FITS = 6
 
 
 class Finder(Protocol):
@@ -123,7 +124,7 @@ class SliderSolver:
         h, w = piece.mask.shape
         gaps = tuple(
             Candidate(Box(fit.place.x, fit.place.y, w, h), round(max(fit.total, 0.0), 4))
-            for fit in fits[:6]
+            for fit in fits
         )
         drawn = Candidate(Box(piece.x, piece.y, w, h), 1.0)
         detail = _describe(Ranking(gaps, drawn), rgb)
@@ -172,7 +173,7 @@ def check_background(rgb: Pixels) -> None:
         raise Unsolvable("image_too_small", f"{width}x{height} px; a slider has {least} or more")
     if height > width:
         raise Unsolvable("portrait_image", f"{width}x{height} px is upright; a slider is wide")
-    if float(cv2.meanStdDev(rgb)[1].max()) < _PLAINEST_STD:
+    if float(cv2.meanStdDev(rgb[::4])[1].max()) < _PLAINEST_STD:
         raise Unsolvable("blank_image", "the image has one colour only")
 
 
@@ -246,7 +247,7 @@ def lead_of(fits: Sequence[Fit]) -> float:
 
 
 def rank_fits(places: Sequence[Place], piece: Piece, found: Detections) -> list[Fit]:
-    """Weigh outline, content and the detector's heat; best first, near repeats left out."""
+    """Weigh outline, content and the detector's heat; the best first, near repeats left out."""
     fits = []
     for place in places:
         heat = _heat_near(found, place, piece)
@@ -254,6 +255,8 @@ def rank_fits(places: Sequence[Place], piece: Piece, found: Detections) -> list[
         fits.append(Fit(place, heat, total))
     kept: list[Fit] = []
     for fit in sorted(fits, key=lambda fit: -fit.total):
+        if len(kept) == _MOST_FITS:
+            break
         if all(_apart(fit.place, other.place, piece) for other in kept):
             kept.append(fit)
     return kept
@@ -270,9 +273,11 @@ def _apart(one: Place, other: Place, piece: Piece) -> bool:
 
 def _heat_near(found: Detections, place: Place, piece: Piece) -> float:
     """Give the score of the candidate whose box covers the place best."""
+    if not found.gaps:
+        return 0.0
     h, w = piece.mask.shape
     here = Box(place.x, place.y, w, h)
-    return max((gap.score * here.overlap(gap.box) for gap in found.gaps), default=0.0)
+    return max(gap.score * here.overlap(gap.box) for gap in found.gaps)
 
 
 def _score_of(gaps: Sequence[Candidate]) -> float:
