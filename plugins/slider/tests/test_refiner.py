@@ -41,13 +41,13 @@ def test_an_edge_seen_in_a_square_is_where_it_is_in_the_image(side: int) -> None
     row = square.cut(rgb)[SIDE // 2, :, 0].astype(float)
     seen = SIDE - row.sum() / 255
     edges = read(logits_at(seen, 10, SIDE - 10, SIDE - 10), square)
-    assert edges.sides()[0] == pytest.approx(60, abs=0.4)
+    assert edges.sides[0] == pytest.approx(60, abs=0.4)
 
 
 def test_confidence_is_the_probability_near_the_edge_given() -> None:
     square = Square(0, 0, SIDE)
     sharp = read(logits_at(20, 20, 60, 60), square)
-    assert sharp.sides() == pytest.approx((20, 20, 60, 60), abs=0.1)
+    assert sharp.sides == pytest.approx((20, 20, 60, 60), abs=0.1)
     assert sharp.sure() > 0.9
     twofold = logits_at(20, 20, 60, 60)
     twofold[0] = np.maximum(twofold[0], logits_at(40, 0, 0, 0)[0])
@@ -58,10 +58,10 @@ def test_a_clear_side_and_the_size_of_the_piece_tell_a_faint_side() -> None:
     faint = logits_at(28, 20, 60, 60)
     faint[0] = np.maximum(faint[0], logits_at(20, 0, 0, 0)[0] - 0.7)
     gap = read(faint, Square(100, 40, 160))
-    assert gap.sides()[0] == pytest.approx(156, abs=1)
+    assert gap.sides[0] == pytest.approx(156, abs=1)
     piece = read(logits_at(10, 8, 50, 48), Square(3, 38, 160))
     exact = agree(gap, piece)
-    assert exact.sides() == pytest.approx((140, 80, 220, 160), abs=0.6)
+    assert exact.sides == pytest.approx((140, 80, 220, 160), abs=0.6)
     assert exact.sure() > gap.sure()
 
 
@@ -69,7 +69,7 @@ def test_a_clear_side_and_the_size_of_the_piece_tell_a_faint_side() -> None:
 def test_two_looks_that_contradict_leave_a_clear_side_where_it_is(side: int) -> None:
     gap = read(30 * logits_at(20, 20, 60, 60), Square(0, 0, 80))
     piece = read(30 * logits_at(5, 5, 75, 75), Square(0, 0, side))
-    assert agree(gap, piece).sides() == pytest.approx((20, 20, 60, 60), abs=1.5)
+    assert agree(gap, piece).sides == pytest.approx((20, 20, 60, 60), abs=1.5)
 
 
 class Fixed:

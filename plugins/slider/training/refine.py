@@ -174,7 +174,7 @@ def validate(model: keras.Model, folder: Path) -> str:
     images, labels = (np.load(folder / f"validation.{kind}.npy") for kind in PARTS)
     logits = model.predict(images.astype(np.float32), batch_size=256, verbose=0)
     own = logits[np.arange(len(labels)), labels[:, 0].astype(int)]
-    left = np.array([Edges.read(edges, x=0, y=0, side=SIDE).sides()[0] for edges in own])
+    left = np.array([Edges.read(edges, x=0, y=0, side=SIDE).sides[0] for edges in own])
     off = np.abs(left - labels[:, 1]) / labels[:, 5]
     parts = []
     for kind, name in ((GAP, "gap"), (PIECE, "piece")):

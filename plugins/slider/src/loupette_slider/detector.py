@@ -88,7 +88,7 @@ class Candidate:
 
     def seen(self, edges: Edges) -> "Candidate":
         """The same with the box that these edges make."""
-        left, top, right, bottom = edges.sides()
+        left, top, right, bottom = edges.sides
         box = Box(left, top, max(right - left, 1.0), max(bottom - top, 1.0))
         return replace(self, box=box, sure=edges.sure(), edges=edges)
 

@@ -1,6 +1,7 @@
 """Where a second look puts the sides of a box: odds over places, so that two looks can agree."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +53,7 @@ class Edges:
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return cls(odds / odds.sum(axis=1, keepdims=True), x, y, side / BINS)
 
+    @cached_property
     def sides(self) -> tuple[float, float, float, float]:
         """Left, top, right and bottom in pixels of the image, below a place exact."""
         count = self.odds.shape[1]
@@ -65,7 +67,7 @@ class Edges:
 
     def sure(self) -> float:
         """Probability, 0..1, that the left edge is within `NEAR_PX` of where `sides` has it."""
-        at = (self.sides()[0] - self.x) / self.step - 0.5
+        at = (self.sides[0] - self.x) / self.step - 0.5
         reach = max(NEAR_PX / self.step, self.odds.shape[1] / BINS)
         return float(self.odds[0][np.abs(np.arange(self.odds.shape[1]) - at) <= reach].sum())
 
