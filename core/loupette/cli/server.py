@@ -1,5 +1,6 @@
 """The server's process for ``loupette serve``, alone or started anew when plugin files change."""
 
+import gc
 import signal
 import socket
 import sys
@@ -18,11 +19,15 @@ from loupette.sources import list_files
 from loupette.web.app import create_app
 
 _DRAIN_S = 10
+_YOUNG_OBJECTS = 10_000
+"""Before the garbage collector looks at them. Requests leave it nothing, and with Python's own 700
+it looked at those in progress once in 16 requests: an eighth of the processor time."""
 
 
 def run_server(settings: Settings, sockets: Sequence[socket.socket]) -> None:
     """Serve until SIGTERM or Ctrl-C; ends the process with 1 where it could not start."""
     set_up_messages(settings.log_format)
+    gc.set_threshold(_YOUNG_OBJECTS)
     # uvicorn drains on SIGTERM, then raises it again for whoever listened before: a clean end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     app = create_app(settings)
