@@ -11,6 +11,7 @@ from loupette.store.idempotency import IdempotentReply, StoredReply
 from loupette.store.keys import KeyRecord
 from loupette.store.ledger import Hold, Ledger, Settled
 from loupette.store.logs import LogCounter, LogEntry
+from loupette.store.waking import Waking
 
 
 class Held(Protocol):
@@ -111,6 +112,7 @@ class LocalFront:
         self.ledger = Ledger(db)
         self._counter = LogCounter(db)
         self._limiter = Limiter()
+        self._waking = Waking()
 
     @property
     def open_holds(self) -> int:
@@ -146,7 +148,7 @@ class LocalFront:
 
     async def settle(self, hold: Held, log: LogEntry, reply: IdempotentReply | None) -> Settled:
         assert isinstance(hold, Hold)
-        return await asyncio.wrap_future(self.ledger.settle(hold, log, reply))
+        return await self._waking.wait(self.ledger.settle(hold, log, reply))
 
     def release(self, hold: Held) -> None:
         assert isinstance(hold, Hold)
@@ -159,4 +161,4 @@ class LocalFront:
         await asyncio.Event().wait()  # there is no other server
 
     async def record(self, entry: LogEntry, reply: IdempotentReply | None = None) -> int:
-        return await asyncio.wrap_future(logs.record(self._db, entry, reply))
+        return await self._waking.wait(logs.record(self._db, entry, reply))
