@@ -2,14 +2,18 @@
 
 import asyncio
 import os
+import random
 import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 import fakes
-from loupette.frames import Loading, Ready, Task
+from loupette.frames import LENGTH, Loading, Ready, Task
 from loupette.isolation import WorkerDied
-from loupette.processes import Processes, WorkerProcess
+from loupette.processes import Processes, WorkerProcess, _Frames
 
 WHITE = fakes.draw_png()
 BLACK = fakes.draw_png(colour="black")
@@ -27,7 +31,7 @@ def test_a_busy_worker_ends_when_its_server_hangs_up() -> None:
         worker = await start_worker(fakes.SLOW)
         asking = asyncio.create_task(anext(worker.ask([Task(fakes.SLOW, BLACK)])))
         await asyncio.sleep(0)
-        worker._writer.close()  # as the kernel does for a server that was killed
+        worker._frames.transport.close()  # as the kernel does for a server that was killed
         with pytest.raises(WorkerDied):
             await asking
         try:
@@ -43,7 +47,7 @@ def test_a_busy_worker_ends_when_its_server_hangs_up() -> None:
 def test_an_idle_worker_ends_when_its_server_hangs_up() -> None:
     async def scenario() -> int:
         worker = await start_worker(fakes.ECHO)
-        worker._writer.close()
+        worker._frames.transport.close()
         async with asyncio.timeout(20):
             return await worker.process.wait()
 
@@ -87,3 +91,71 @@ def test_a_worker_gives_the_memory_of_large_pictures_back() -> None:
             await worker.end()
 
     assert asyncio.run(scenario()) < 12 * 2**20  # the largest picture alone has 22
+
+
+@asynccontextmanager
+async def connect() -> AsyncIterator[tuple[_Frames, socket.socket]]:
+    """What the server has of a process, and the process's end."""
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    with theirs:
+        _, frames = await asyncio.get_running_loop().create_unix_connection(_Frames, sock=ours)
+        async with asyncio.timeout(30):
+            yield frames, theirs
+        frames.transport.close()
+
+
+def frame(body: bytes) -> bytes:
+    return LENGTH.pack(len(body)) + body
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_frames_are_told_apart_however_they_arrive(seed: int) -> None:
+    rng = random.Random(seed)
+    bodies = [rng.randbytes(rng.choice([0, 1, 3, 4, 200, 9000])) for _ in range(40)]
+
+    async def scenario() -> None:
+        async with connect() as (frames, theirs):
+            reading = asyncio.create_task(read(frames, len(bodies)))
+            sent = b"".join(map(frame, bodies))
+            while sent:
+                part = rng.choice([1, 2, 5, 300, 20_000])
+                await asyncio.get_running_loop().sock_sendall(theirs, sent[:part])
+                sent = sent[part:]
+            assert await reading == bodies
+
+    asyncio.run(scenario())
+
+
+async def read(frames: _Frames, count: int) -> list[bytes]:
+    return [await frames.next() for _ in range(count)]
+
+
+def test_what_came_before_the_end_is_read_and_half_a_frame_is_not() -> None:
+    async def scenario() -> None:
+        async with connect() as (frames, theirs):
+            theirs.sendall(frame(b"whole") + frame(b"half")[:-1])
+            theirs.close()
+            assert await frames.next() == b"whole"
+            with pytest.raises(ConnectionError):
+                await frames.next()
+            frames.send(b"lost with it")
+
+    asyncio.run(scenario())
+
+
+def test_a_process_that_writes_on_and_on_is_not_read_on_and_on() -> None:
+    """Whatever a plugin does to its socket, the server's memory does not grow with it."""
+    body = bytes(10_000)
+
+    async def scenario() -> None:
+        async with connect() as (frames, theirs):
+            loop = asyncio.get_running_loop()
+            flood = asyncio.create_task(loop.sock_sendall(theirs, frame(body) * 5000))
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1):
+                    await asyncio.shield(flood)
+            assert await read(frames, 5000) == [body] * 5000
+            await flood
+
+    asyncio.run(scenario())

@@ -96,7 +96,7 @@ class Losing(Processes):
         worker = await super().spawn(type_ids)
         if self._left:
             self._left -= 1
-            return Lost(worker.process, worker._reader, worker._writer)
+            return Lost(worker.process, worker._frames)
         return worker
 
 

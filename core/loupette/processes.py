@@ -4,8 +4,10 @@ import asyncio
 import os
 import socket
 import sys
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from typing import cast
 
 import msgspec
 
@@ -26,6 +28,9 @@ RETURNS_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_TRIM_THRESHOLD_":
 """A worker's environment. Else glibc keeps blocks as large as the largest that it ever freed, up to
 32 MiB, for itself, and with pictures of all sizes a worker's memory grows for long (`make fuzz`).
 Those below 1 MiB it may keep, as solvers take and free such all the time."""
+
+_MOST_UNREAD = 64
+"""Frames that a process may be ahead of whoever reads them; a batch has fewer replies."""
 
 
 class Processes:
@@ -61,7 +66,7 @@ async def start_process(module: str, *arguments: str) -> "WorkerProcess":
     """
     ours, theirs = socket.socketpair()
     with theirs:
-        reader, writer = await asyncio.open_unix_connection(sock=ours)
+        _, frames = await asyncio.get_running_loop().create_unix_connection(_Frames, sock=ours)
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -74,23 +79,79 @@ async def start_process(module: str, *arguments: str) -> "WorkerProcess":
                 stdin=asyncio.subprocess.DEVNULL,
             )
         except BaseException:
-            writer.close()
+            frames.transport.close()
             raise
-    return WorkerProcess(process, reader, writer)
+    return WorkerProcess(process, frames)
+
+
+class _Frames(asyncio.Protocol):
+    """Takes what comes over a socket apart; a stream reader would be asked twice for each frame.
+
+    Attributes:
+        transport: the socket's.
+    """
+
+    transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self._bodies: deque[bytes] = deque()
+        self._rest = bytearray()
+        self._arrival: asyncio.Future[None] | None = None
+        self._is_lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._rest += data
+        begin, head = 0, LENGTH.size
+        while len(self._rest) >= begin + head:
+            end = begin + head + LENGTH.unpack_from(self._rest, begin)[0]
+            if len(self._rest) < end:
+                break
+            self._bodies.append(bytes(self._rest[begin + head : end]))
+            begin = end
+        del self._rest[:begin]
+        if len(self._bodies) > _MOST_UNREAD:
+            self.transport.pause_reading()
+        self._wake()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._is_lost = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._arrival and not self._arrival.done():
+            self._arrival.set_result(None)
+
+    def send(self, frame: bytes) -> None:
+        """Write; what is written to a socket that is closed is lost with it."""
+        if not self._is_lost:
+            self.transport.write(frame)
+
+    async def next(self) -> bytes:
+        """The body of the next frame, for one who waits at a time.
+
+        Raises:
+            ConnectionError: the socket is closed, and there is none.
+        """
+        while not self._bodies:
+            if self._is_lost:
+                raise ConnectionResetError("the process has closed its socket")
+            self._arrival = asyncio.get_running_loop().create_future()
+            await self._arrival
+        body = self._bodies.popleft()
+        if not self._bodies:
+            self.transport.resume_reading()
+        return body
 
 
 class WorkerProcess:
     """One process and its socket; the methods are those of `Worker`."""
 
-    def __init__(
-        self,
-        process: asyncio.subprocess.Process,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, frames: _Frames) -> None:
         self.process = process
-        self._reader = reader
-        self._writer = writer
+        self._frames = frames
 
     @property
     def has_ended(self) -> bool:
@@ -106,22 +167,20 @@ class WorkerProcess:
         """As `Worker.ask`."""
         with _dying():
             self.send(encode(tasks))
-            await self._writer.drain()
             for _ in tasks:
                 yield decode_reply(await self.receive())
 
     def send(self, frame: bytes) -> None:
         """Write to its socket; it is not waited for."""
-        self._writer.write(frame)
+        self._frames.send(frame)
 
     async def receive(self) -> bytes:
         """The body of its next frame.
 
         Raises:
-            asyncio.IncompleteReadError: it has closed the socket.
+            ConnectionError: it has closed the socket.
         """
-        head = await self._reader.readexactly(LENGTH.size)
-        return await self._reader.readexactly(LENGTH.unpack(head)[0])
+        return await self._frames.next()
 
     async def wait_ended(self) -> str:
         """As `Worker.wait_ended`."""
@@ -138,7 +197,7 @@ class WorkerProcess:
 
     async def end(self) -> None:
         """Kill the process and wait until it is gone."""
-        self._writer.close()
+        self._frames.transport.close()
         self.kill()
         ended = asyncio.ensure_future(self.process.wait())
         # It was killed, so this is short; left at once, the process would never be waited for.
@@ -159,5 +218,5 @@ class _dying:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (asyncio.IncompleteReadError, OSError, msgspec.DecodeError)):
+        if isinstance(error, (OSError, msgspec.DecodeError)):
             raise WorkerDied from error

@@ -140,7 +140,7 @@ class _Bridge:
                 news = decode_news(await self._process.receive())
                 if worker := self._workers.get(news.worker):
                     worker.hear(news)
-        except (asyncio.IncompleteReadError, OSError):
+        except OSError:
             for number, worker in [*self._workers.items()]:
                 worker.hear(Gone(number, "the bridge to the cluster has ended", lost=True))
 
