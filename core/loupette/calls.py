@@ -2,16 +2,16 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TypeAlias
+
+import msgspec
 
 from loupette.errors import LoupetteError
 from loupette.plugin import Answer, OptionValue
 from loupette.store.keys import KeyRecord
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One request of a known key, from its first byte on.
 
     Attributes:
@@ -35,18 +35,16 @@ class Call:
         return round((time.monotonic() - self.started_s) * 1000)
 
 
-@dataclass(frozen=True)
-class Posted:
+class Posted(msgspec.Struct, frozen=True):
     """What the caller asks for; base64 is off, the images are not yet decoded."""
 
     type_id: int
     image: bytes
     image2: bytes | None = None
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, object] = {}
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """How a call ended, ready to be told and already in the log.
 
     Attributes:
@@ -67,7 +65,7 @@ class Outcome:
     cost_micros: int = 0
     answer: Answer | None = None
     error: LoupetteError | None = None
-    ended_s: int = field(default_factory=lambda: int(time.time()))
+    ended_s: int = msgspec.field(default_factory=lambda: int(time.time()))
 
 
 Render: TypeAlias = Callable[[Outcome], bytes]

@@ -5,8 +5,9 @@ import hashlib
 import logging
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from loupette.calls import Call, Outcome, Posted, Render, unix_ms
 from loupette.errors import CallerError, ClientGone, LoupetteError, Unsolvable, UnsupportedOption

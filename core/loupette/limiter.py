@@ -1,10 +1,9 @@
 """How often a key may call: the generic cell rate algorithm (GCRA, ITU-T I.371)."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """One check.
 
     Attributes:

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from typing import TypeVar
 
 import pytest
+from msgspec.structs import replace
 
 from loupette.errors import IdempotencyTaken, InsufficientBalance, StoreError
 from loupette.store import idempotency, logs

@@ -1,6 +1,6 @@
 """Move a balance and write its ledger row: nothing else does either."""
 
-from dataclasses import dataclass
+import msgspec
 
 from loupette.errors import InsufficientBalance, StoreError
 from loupette.store.connection import Connection
@@ -16,8 +16,7 @@ _ORDERS = {"charge": "{} was charged", "refund": "{} was refunded", "topup": "th
 """What cannot be done twice, by kind of entry; an adjustment has no key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A ledger row just written."""
 
     id: int

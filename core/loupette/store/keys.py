@@ -4,8 +4,9 @@ import hashlib
 import math
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from loupette.errors import StoreError
 from loupette.store.connection import Connection, Store
@@ -43,8 +44,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
 """
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRecord:
+class KeyRecord(msgspec.Struct, frozen=True):
     """A key with its account, as one SELECT saw them.
 
     Attributes:

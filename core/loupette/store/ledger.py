@@ -3,6 +3,8 @@
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+import msgspec
+
 from loupette.errors import InsufficientBalance, StoreError
 from loupette.store import logs
 from loupette.store.audit import Audit, audit
@@ -19,8 +21,7 @@ FROM accounts a WHERE id = ?
 _TOPUP_BEFORE = "SELECT account_id, amount, balance_after FROM ledger WHERE idempotency_key = ?"
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(msgspec.Struct, frozen=True):
     """A charge that is committed."""
 
     balance_micros: int

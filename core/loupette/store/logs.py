@@ -5,10 +5,11 @@ import re
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from loupette.store.connection import Connection, Store
 from loupette.store.idempotency import IdempotentReply
@@ -44,8 +45,7 @@ _HAS_ANSWER = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogEntry:
+class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What is kept of one request, read or not.
 
     Attributes:
@@ -72,8 +72,7 @@ class LogEntry:
     options: Mapping[str, object] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogRecord(LogEntry):
+class LogRecord(LogEntry, frozen=True, kw_only=True):
     """An entry with what was reported on it later."""
 
     verdict: str | None = None
