@@ -1,7 +1,8 @@
 """Balances: hold before the work, settle after it, top up, refund."""
 
+from collections import defaultdict
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -37,17 +38,43 @@ class Hold:
     _settlement: "Future[Settled] | None" = None
     _entry_id: int | None = None
 
-    def _is_open(self) -> bool:
-        """Whether it was neither released nor settled, well or not."""
-        return not self._is_released and not (self._settlement and self._settlement.done())
+    def _is_over(self) -> bool:
+        """Whether it was settled, well or not."""
+        return self._settlement is not None and self._settlement.done()
 
     def _counts(self, last_entry_id: int) -> bool:
-        """Whether to take the money off the balance of a snapshot that ends with that entry."""
-        if self._settlement is None:  # of most holds; the rest takes a lock
-            return not self._is_released
+        """Whether, while it is settled, to take it off a snapshot that ends with that entry."""
+        assert self._settlement
         if self._entry_id is not None and self._entry_id <= last_entry_id:
             return False
         return not _has_failed(self._settlement)
+
+
+@dataclass(eq=False, slots=True)
+class _Held:
+    """What is held of one account.
+
+    Attributes:
+        amount_micros: of all its holds.
+        waiting: how many of them are neither released nor being settled.
+        settling: the others, until a look at the account finds that they count no more.
+    """
+
+    amount_micros: int = 0
+    waiting: int = 0
+    settling: list[Hold] = field(default_factory=list)
+
+    @property
+    def has_holds(self) -> bool:
+        """Whether there are any."""
+        return bool(self.waiting or self.settling)
+
+    def count(self, last_entry_id: int) -> int:
+        """What to take off the balance of a snapshot that ends with that entry."""
+        for hold in [hold for hold in self.settling if not hold._counts(last_entry_id)]:
+            self.settling.remove(hold)
+            self.amount_micros -= hold.amount_micros
+        return self.amount_micros
 
 
 class Ledger:
@@ -66,18 +93,22 @@ class Ledger:
     snapshot. If the commit then fails, another entry may take that id and the hold stop counting a
     moment before its future fails; it is charged nothing, so either is right.
 
-    Only the event loop's thread may call this class, so it needs no lock. Holds leave its memory on
-    its next look at the account; all that the writer thread does to a hold is to set its entry id.
+    Only the event loop's thread may call this class, so it needs no lock. Holds that were settled
+    leave its memory on its next look at the account; all that the writer thread does to a hold is
+    to set its entry id.
     """
 
     def __init__(self, db: Store) -> None:
         self._db = db
-        self._holds: dict[int, list[Hold]] = {}
+        self._held: defaultdict[int, _Held] = defaultdict(_Held)
 
     @property
     def open_holds(self) -> int:
         """How many holds are neither settled nor released."""
-        return sum(hold._is_open() for holds in self._holds.values() for hold in holds)
+        return sum(
+            held.waiting + sum(not hold._is_over() for hold in held.settling)
+            for held in self._held.values()
+        )
 
     def available(self, account_id: int) -> int:
         """What the account can spend now: its balance less what is held, in micro-yuan.
@@ -90,10 +121,10 @@ class Ledger:
             raise StoreError(f"there is no account with the id {account_id}")
         balance, last_entry_id = row
         # After the snapshot, never before: an entry id set in between is above its last one.
-        holds = [hold for hold in self._holds.pop(account_id, ()) if hold._counts(last_entry_id)]
-        if holds:
-            self._holds[account_id] = holds
-        return int(balance) - sum([hold.amount_micros for hold in holds])
+        held_micros = self._held[account_id].count(last_entry_id)
+        if not self._held[account_id].has_holds:
+            del self._held[account_id]
+        return int(balance) - held_micros
 
     def hold(self, account_id: int, amount_micros: int) -> Hold:
         """Set money aside until it is settled or released.
@@ -110,9 +141,10 @@ class Ledger:
             raise InsufficientBalance(
                 "the balance, less what requests in progress may cost, is below the price"
             )
-        hold = Hold(account_id, amount_micros)
-        self._holds.setdefault(account_id, []).append(hold)
-        return hold
+        held = self._held[account_id]
+        held.amount_micros += amount_micros
+        held.waiting += 1
+        return Hold(account_id, amount_micros)
 
     def settle(
         self, hold: Hold, log: LogEntry, reply: IdempotentReply | None = None
@@ -133,6 +165,9 @@ class Ledger:
         """
         _check_settle(hold, log)
         hold._settlement = self._db.submit(lambda connection: _charge(connection, hold, log, reply))
+        held = self._held[hold.account_id]
+        held.waiting -= 1
+        held.settling.append(hold)
         return hold._settlement
 
     def release(self, hold: Hold) -> None:
@@ -140,8 +175,11 @@ class Ledger:
 
         So it can stand in a `finally`, also where the wait for the settlement may be cancelled.
         """
-        if hold._settlement is None:
+        if hold._settlement is None and not hold._is_released:
             hold._is_released = True
+            held = self._held[hold.account_id]
+            held.waiting -= 1
+            held.amount_micros -= hold.amount_micros
 
 
 def topup(
