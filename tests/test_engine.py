@@ -289,17 +289,6 @@ def test_a_stored_answer_is_given_to_the_next_and_logged(run: Run) -> None:
     run(scenario)
 
 
-def test_a_call_without_a_name_is_never_held_back(run: Run) -> None:
-    async def scenario(desk: Desk) -> None:
-        async with (
-            desk.engine.repeats.once(await desk.begin()) as first,
-            desk.engine.repeats.once(await desk.begin()) as second,
-        ):
-            assert (first, second) == (None, None)
-
-    run(scenario)
-
-
 def test_logs_are_read_beside_the_event_loop(run: Run) -> None:
     async def scenario(desk: Desk) -> None:
         outcome = await desk.solve(Posted(fakes.ECHO, WHITE))

@@ -27,9 +27,7 @@ class Repeats:
         Raises:
             IdempotencyMismatch: the key was used for another request.
         """
-        if call.idempotency is None:
-            yield None
-            return
+        assert call.idempotency
         slot = (call.key.account_id, call.idempotency[0])
         while slot in self._running:
             await self._running[slot].wait()

@@ -27,8 +27,8 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 said = message.get("headers", [])
-                names = {name for name, _ in said}
-                message["headers"] = [*said, *(pair for pair in _RAW if pair[0] not in names)]
+                names = dict(said)
+                message["headers"] = said + [pair for pair in _RAW if pair[0] not in names]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

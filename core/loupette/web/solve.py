@@ -126,8 +126,9 @@ async def _answer(
 ) -> Response:
     progress.type_id = type_id_in(fields)
     posted = posted_in(fields)
-    if (idempotency := _idempotency(request, posted)) is not None:
-        call = progress.call = replace(call, idempotency=idempotency)
+    if (idempotency := _idempotency(request, posted)) is None:
+        return await _answer_anew(request, service, progress, call, posted)
+    call = progress.call = replace(call, idempotency=idempotency)
     async with service.engine.repeats.once(call) as stored:
         if stored is None:
             try:
