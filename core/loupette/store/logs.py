@@ -262,8 +262,8 @@ def first_id_of(since_ms: int) -> int:
 
 
 def _to_json(facts: Mapping[str, object]) -> str:
-    # default=str: an odd value in a detail must not cost the caller an answer.
-    return json.dumps(dict(facts), ensure_ascii=False, default=str, separators=(",", ":"))
+    # enc_hook: an odd value in a detail must not cost the caller an answer.
+    return msgspec.json.encode(dict(facts), enc_hook=str).decode()
 
 
 _NEWEST_TO_PRUNE = """
