@@ -98,8 +98,8 @@ def test_every_type_takes_min_confidence() -> None:
     assert check_options({"min_confidence": 0.5}, bare) == {"min_confidence": 0.5}
 
 
-def hold(result: str, spec: SolverSpec = TEXT, **options: OptionValue) -> None:
-    hold_to_options(Answer(result, 0.9), options, spec=spec, min_confidence=0.0)
+def hold(result: str, **options: OptionValue) -> None:
+    hold_to_options(Answer(result, 0.9), options, min_confidence=0.0)
 
 
 def keeps(result: str, **options: OptionValue) -> bool:
@@ -145,13 +145,14 @@ def test_an_answer_that_breaks_an_option_is_a_failure(
 
 def test_a_plugins_own_variant_of_a_text_option_binds_too() -> None:
     charset = Option("charset", "text", "字符", "alphabet", maximum=10)
+    asked = check_options({"charset": "0123"}, make_spec(charset))
     with pytest.raises(OptionsBroken, match=r"options\.charset"):
-        hold("abc", make_spec(charset), charset="0123")
+        hold("abc", **asked)
 
 
 def confide(confidence: float, *, posted: float | None, type_min: float) -> None:
     options = {} if posted is None else {"min_confidence": posted}
-    hold_to_options(Answer("x", confidence), options, spec=TEXT, min_confidence=type_min)
+    hold_to_options(Answer("x", confidence), options, min_confidence=type_min)
 
 
 @pytest.mark.parametrize(("posted", "type_min"), [(None, 0.5), (0.5, 0.9), (0.5, 0.0)])

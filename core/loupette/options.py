@@ -82,9 +82,14 @@ def _check_range(option: Option, size: float, found: str) -> None:
 
 
 def hold_to_options(
-    answer: Answer, options: Mapping[str, OptionValue], *, spec: SolverSpec, min_confidence: float
+    answer: Answer, options: Mapping[str, OptionValue], *, min_confidence: float
 ) -> None:
     """Refuse an answer that the caller did not ask for, whatever the solver made of the options.
+
+    Args:
+        answer: what the solver gave.
+        options: checked, so that the type takes each of them.
+        min_confidence: of the type.
 
     Raises:
         OptionsBroken: a text option is broken.
@@ -96,10 +101,10 @@ def hold_to_options(
             f"confidence {answer.confidence:g} is below the threshold {threshold:g}",
             detail={"confidence": answer.confidence, "min_confidence": threshold},
         )
-    set_names = {option.name for option in spec.options} & options.keys()
-    for name, is_kept in _TEXT_RULES.items():
-        if name in set_names and not is_kept(answer.result, options[name]):
-            raise OptionsBroken(f"what was read does not fit options.{name} = {options[name]!r}")
+    for name, value in options.items():
+        is_kept = _TEXT_RULES.get(name)
+        if is_kept and not is_kept(answer.result, value):
+            raise OptionsBroken(f"what was read does not fit options.{name} = {value!r}")
 
 
 # By name, so that a plugin's own variant (fewer characters, another default) is held to as well.

@@ -24,7 +24,7 @@ async def read_once(executor: Executor, served: ServedType, task: Task) -> Answe
     read = await executor.solve(task, deadline_s=served.deadline_s)
     # Rounded once, here: thresholds, replies and the log then speak of the same number.
     answer = Answer(read.result, round(read.confidence, 4), _full_detail(read, served))
-    hold_to_options(answer, task.options, spec=served.spec, min_confidence=served.min_confidence)
+    hold_to_options(answer, task.options, min_confidence=served.min_confidence)
     return answer
 
 

@@ -160,7 +160,7 @@ def _read_in_process(
     match Solvers(plugins).answer(Task(type_id, images.image, images.image2, checked)):
         case Read(result, confidence, detail):
             answer = Answer(result, confidence, detail)
-            hold_to_options(answer, checked, spec=served.spec, min_confidence=served.min_confidence)
+            hold_to_options(answer, checked, min_confidence=served.min_confidence)
             return Reading(result, confidence, detail)
         case Refused(reason, message, detail):
             raise click.ClickException(f"{reason}: {message} {dict(detail) or ''}".strip())

@@ -143,7 +143,7 @@ def _check_binding(subject: Subject, option: Option, value: OptionValue) -> None
     if isinstance(reply, Read):
         answer = Answer(reply.result, reply.confidence, reply.detail)
         try:
-            hold_to_options(answer, asked, spec=subject.spec, min_confidence=0.0)
+            hold_to_options(answer, asked, min_confidence=0.0)
         except OptionsBroken:
             raise NotMet(f"asked for {option.name}={value!r} it answers {reply.result!r}") from None
 
