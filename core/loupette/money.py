@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 MICROS_PER_YUAN = 1_000_000
+_MICROS_PER_CENT = 10_000
 
 
 def to_micros(yuan: Decimal) -> int:
@@ -21,8 +22,8 @@ def to_micros(yuan: Decimal) -> int:
 
 def to_yuan(micros: int) -> Decimal:
     """Convert micro-yuan exactly; at least two decimals, as people write money."""
-    yuan = (Decimal(micros) / MICROS_PER_YUAN).normalize()
-    return yuan.quantize(Decimal("0.01")) if yuan == yuan.quantize(Decimal("0.01")) else yuan
+    cents, finer = divmod(micros, _MICROS_PER_CENT)
+    return Decimal(micros).scaleb(-6).normalize() if finer else Decimal(cents).scaleb(-2)
 
 
 def format_yuan(micros: int) -> str:
