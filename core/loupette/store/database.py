@@ -90,6 +90,8 @@ class Database(Closes):
             reader: sqlite3.Connection = self._thread.reader
         except AttributeError:
             reader = self._thread.reader = connect_read_only(self.path)
+            # After each commit a mapping is made anew: 40 of the 130 us of the next short look.
+            reader.execute("PRAGMA mmap_size = 0")
             self._readers.append(reader)
         return reader
 
