@@ -9,7 +9,8 @@ import msgspec
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
+from starlette.types import Receive
 
 from loupette.calls import Posted
 from loupette.decoding import decode_base64
@@ -28,6 +29,8 @@ from loupette.plugin.types import LARGEST_TYPE_ID
 
 Fields: TypeAlias = Mapping[str, object]
 
+_SLOW = "slow"
+"""Why a task was cancelled."""
 _LONGEST_TEXT = 256
 _MOST_FIELDS = 32
 _MOST_OPTIONS = 16_384
@@ -54,17 +57,31 @@ async def read_body(request: Request, *, max_bytes: int, timeout_s: float) -> by
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > max_bytes:
         raise BodyTooLarge(f"the body has {announced} bytes, at most {max_bytes} are taken")
-    body = bytearray()
+    task = asyncio.current_task()
+    assert task
+    # What `asyncio.timeout` does, which takes four times as long.
+    cut = asyncio.get_running_loop().call_later(timeout_s, task.cancel, _SLOW)
     try:
-        async with asyncio.timeout(timeout_s):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > max_bytes:
-                    raise BodyTooLarge(f"the body may have {max_bytes} bytes")
-    except TimeoutError:
-        raise SlowBody(f"the body was not complete within {timeout_s:g} s") from None
-    except ClientDisconnect:
-        raise ClientGone("the client hung up while sending") from None
+        return await _receive(request.receive, max_bytes=max_bytes)
+    except asyncio.CancelledError as cancelled:
+        if cancelled.args == (_SLOW,) and task.uncancel() == 0:
+            raise SlowBody(f"the body was not complete within {timeout_s:g} s") from None
+        raise
+    finally:
+        cut.cancel()
+
+
+async def _receive(receive: Receive, *, max_bytes: int) -> bytes:
+    body = bytearray()
+    is_complete = False
+    while not is_complete:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone("the client hung up while sending")
+        body += message.get("body", b"")
+        is_complete = not message.get("more_body", False)
+        if len(body) > max_bytes:
+            raise BodyTooLarge(f"the body may have {max_bytes} bytes")
     return bytes(body)
 
 
