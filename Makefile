@@ -95,7 +95,7 @@ bench-peers: .venv/developed  ## DATA=folder [JSON=file]: beside ddddocr and cap
 	$(BIN)/python bench/peers.py $(DATA) --peer build/peers/bin/python $(if $(JSON),--json $(JSON))
 	rm -rf build/peers
 
-bench-load: .venv/developed  ## [WORKERS=n] [SECONDS=5] [JSON=file]: requests a second, also of ddddocr
+bench-load: .venv/developed  ## [WORKERS=n] [SECONDS=4] [JSON=file]: requests a second, also of ddddocr
 	rm -rf build/peers && $(PYTHON) -m venv build/peers
 	build/peers/bin/python -m pip install --quiet --disable-pip-version-check \
 	  ddddocr==1.6.1 shapely fastapi 'uvicorn[standard]'

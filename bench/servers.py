@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from instant import TYPE_ID as INSTANT
 from loupette.store.keys import create_key
@@ -21,6 +22,15 @@ SAMPLES = BENCH.parent / "plugins/alnum/tests/samples"
 """Pictures that the project's own generator drew."""
 ALNUM = 50200
 ENDPOINT = "/api/v1/captcha.php"
+
+
+class Spent(NamedTuple):
+    """Processor time of a server, by who took it."""
+
+    loop_s: float
+    threads_s: float
+    """Of the same process: the writer, for the most part."""
+    workers_s: float
 
 
 @dataclass(frozen=True)
@@ -36,9 +46,11 @@ class Server:
     port: int
     requests: Sequence[bytes]
 
-    def cpu_s(self) -> float:
-        """Processor time that the process and its children have taken so far."""
-        return sum(cpu_s(pid) for pid in with_children(self.process.pid))
+    def spent(self) -> Spent:
+        """Processor time so far."""
+        pid, *children = with_children(self.process.pid)
+        loop_s = cpu_s(pid, is_main_thread=True)
+        return Spent(loop_s, cpu_s(pid) - loop_s, sum(cpu_s(child) for child in children))
 
 
 def pictures() -> list[bytes]:
@@ -100,7 +112,7 @@ def serve_database(
 
 
 @contextmanager
-def serve_ddddocr(python: str, *, workers: int) -> Iterator[Server]:
+def serve_ddddocr(name: str, python: str, *, workers: int) -> Iterator[Server]:
     """Ddddocr behind FastAPI, under the Python that has both."""
     port = free_port()
     command = [python, "-m", "uvicorn", "ddddocr_server:app", "--app-dir", str(BENCH)]
@@ -108,7 +120,7 @@ def serve_ddddocr(python: str, *, workers: int) -> Iterator[Server]:
     with _running([*command, *quiet, *_listen(port)]) as process:
         wait_for(f"http://127.0.0.1:{port}/livez")
         requests = [request("/ocr", body(picture), port) for picture in pictures()]
-        yield Server("ddddocr", process, port, requests)
+        yield Server(name, process, port, requests)
 
 
 @contextmanager
@@ -155,7 +167,8 @@ def with_children(pid: int) -> list[int]:
     return [pid, *(grown for child in children for grown in with_children(child))]
 
 
-def cpu_s(pid: int) -> float:
-    """Processor time that a process has taken so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+def cpu_s(pid: int, *, is_main_thread: bool = False) -> float:
+    """Processor time that a process, or its main thread alone, has taken so far."""
+    folder = f"/proc/{pid}/task/{pid}" if is_main_thread else f"/proc/{pid}"
+    fields = Path(folder, "stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,7 +1,7 @@
 """What performance.md takes from the figures of ``make bench-load`` and ``make bench-logs``."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,23 @@ _SUBJECTS = {
     "half": "the same at half that load",
     "loop": "the solver of `50200` in bare loops",
     "ddddocr": "ddddocr behind FastAPI",
+    "alnum on all cores": "the documented endpoint, `50200`, a worker on every core",
+    "loop on all cores": "bare loops on every core",
+    "ddddocr on all cores": "ddddocr, a worker on every core",
 }
+_PARTS = ("loop_us", "threads_us", "workers_us")
+_OURS = ("echo", "instant", "alnum", "half", "alnum on all cores")
+"""What has an event loop, a writer and workers, or the first alone."""
 
 
 def load_when() -> str:
     """The day, the command and the machine of the load."""
     measured = read(LOAD)
+    count = measured["workers"]
     return (
-        f"Measured {measured['date']} with `{measured['command']}`: {measured['workers']} workers,"
-        f" {measured['cores']} cores ({measured['processor']}), {measured['connections']}"
+        f"Measured {measured['date']} with `{measured['command']}`: {count}"
+        f" {'worker' if count == 1 else 'workers'}, {measured['cores']} cores"
+        f" ({measured['processor']}), {measured['connections']}"
         f" connections, {measured['seconds']:g} s each.\n"
     )
 
@@ -43,8 +51,36 @@ def load_subjects() -> str:
                 f"{figure['cpu_us']:.0f}",
                 *(f"{figure[key]:.1f}" if figure[key] else "" for key in ("p50_ms", "p99_ms")),
             )
-            for name, said in _SUBJECTS.items()
-            for figure in [read(LOAD)["subjects"][name]]
+            for said, figure in _measured(_SUBJECTS)
+        ),
+    )
+
+
+def _measured(names: Iterable[str]) -> Iterator[tuple[str, Mapping[str, float]]]:
+    """What was measured of these, with its figures; on all cores nothing may have been."""
+    subjects = read(LOAD)["subjects"]
+    return ((_SUBJECTS[name], subjects[name]) for name in names if name in subjects)
+
+
+def load_parts() -> str:
+    """Whose processor time a request of each server takes, where it was told apart."""
+    return table(
+        ("CPU µs of a request", "event loop", "other threads", "workers"),
+        (
+            (said, *(f"{figure[part]:.0f}" for part in _PARTS))
+            for said, figure in _measured(_OURS)
+            if "loop_us" in figure
+        ),
+    )
+
+
+def load_beside() -> str:
+    """The ratios with a worker on every core, which are not judged."""
+    return table(
+        ("not judged", "median", "rounds"),
+        (
+            (ratio["text"], f"{ratio['median']:.2f}", _spread(ratio))
+            for ratio in read(LOAD)["beside"]
         ),
     )
 
@@ -67,12 +103,16 @@ def goals(path: Path) -> str:
                 goal["text"],
                 f"{'≤' if goal['at_most'] else '≥'} {goal['bound']:g}",
                 f"{goal['median']:.2f}",
-                f"{min(goal['numbers']):.2f}–{max(goal['numbers']):.2f}",
+                _spread(goal),
                 "met" if goal["is_met"] else "not met",
             )
             for goal in read(path)["goals"]
         ),
     )
+
+
+def _spread(numbers: Mapping[str, Any]) -> str:
+    return f"{min(numbers['numbers']):.2f}–{max(numbers['numbers']):.2f}"
 
 
 def read(path: Path) -> Mapping[str, Any]:

@@ -13,8 +13,18 @@ sys.path.insert(0, str(ROOT / "bench"))
 import load  # noqa: E402  # scripts, not a package
 from client import Outcome  # noqa: E402
 from instant import TYPE_ID as INSTANT  # noqa: E402
-from load import GOALS, Figure, judge, make_report, measure, measure_loops, measure_round  # noqa: E402
-from servers import Server, serve_echo, serve_loupette  # noqa: E402
+from load import (  # noqa: E402
+    GOALS,
+    ON_ALL,
+    Figure,
+    count_workers,
+    judge,
+    make_report,
+    measure,
+    measure_loops,
+    measure_round,
+)
+from servers import Server, Spent, serve_echo, serve_loupette  # noqa: E402
 
 ROUND = {
     "echo": Figure(10_000, 50),
@@ -23,7 +33,11 @@ ROUND = {
     "loop": Figure(500, 2_000),
     "ddddocr": Figure(80, 12_000),
     "half": Figure(225, 2_500, 3.0, 9.0),
+    "alnum on all cores": Figure(600, 2_500),
+    "loop on all cores": Figure(1_000, 2_000),
+    "ddddocr on all cores": Figure(150, 12_000),
 }
+LOOPS = {1: "loop", 2: "loop on all cores"}
 
 
 class Fake:
@@ -32,8 +46,8 @@ class Fake:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def cpu_s(self) -> float:
-        return 0.0
+    def spent(self) -> Spent:
+        return Spent(0.0, 0.0, 0.0)
 
 
 def test_goals_are_ratios_of_one_round() -> None:
@@ -65,11 +79,46 @@ def test_a_report_has_medians_and_prints_what_was_missed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     slow = ROUND | {"instant": replace(ROUND["instant"], cpu_us=900)}
-    report = make_report([ROUND, slow, slow], workers=2, seconds=5.0)
+    report = make_report([ROUND, slow, slow], workers={"": 1, ON_ALL: 2}, seconds=5.0)
     assert report["subjects"]["instant"]["cpu_us"] == 900
     assert report["subjects"]["half"]["p99_ms"] == 9.0
     load.print_report(report)
     assert capsys.readouterr().out.count("NOT MET") == 1
+
+
+def test_what_has_a_worker_on_every_core_is_shown_and_not_judged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report = make_report([ROUND], workers={"": 1, ON_ALL: 2}, seconds=5.0)
+    assert [(ratio["median"], ratio["is_met"]) for ratio in report["beside"]] == [
+        (0.6, False),
+        (4.0, False),
+    ]
+    load.print_report(report)
+    told = capsys.readouterr().out
+    assert "NOT MET" not in told
+    assert "not judged: requests a second on all cores: alnum / bare loops 0.60" in told
+
+
+@pytest.mark.parametrize(
+    ("cores", "chosen", "counts"),
+    [
+        (4, None, {"": 3, ON_ALL: 4}),
+        (2, None, {"": 1, ON_ALL: 2}),
+        (1, None, {"": 1}),
+        (4, 2, {"": 2}),
+    ],
+)
+def test_goals_are_judged_with_a_core_left_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, cores: int, chosen: int | None, counts: dict[str, int]
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    assert count_workers(chosen) == counts
+
+
+def test_with_a_chosen_number_of_workers_nothing_is_beside() -> None:
+    report = make_report([ROUND], workers={"": 2}, seconds=5.0)
+    assert (report["workers"], report["beside"]) == (2, [])
 
 
 def test_the_order_turns_around_and_half_load_is_of_the_same_round(
@@ -82,15 +131,12 @@ def test_the_order_turns_around_and_half_load_is_of_the_same_round(
         return ROUND[server.name]
 
     monkeypatch.setattr(load, "measure", note)
-    monkeypatch.setattr(load, "measure_loops", lambda *_, **__: ROUND["loop"])
+    monkeypatch.setattr(load, "measure_loops", lambda count, **_: ROUND[LOOPS[count]])
     servers: Any = [Fake("echo"), Fake("alnum")]
     for number in (0, 1):
-        assert set(measure_round(servers, number, workers=1, seconds=1)) == {
-            "echo",
-            "alnum",
-            "loop",
-            "half",
-        }
+        figures = measure_round(servers, number, workers={"": 1, ON_ALL: 2}, seconds=1)
+        assert set(figures) == {"echo", "alnum", *LOOPS.values(), "half"}
+        assert all(figures[name] == ROUND[name] for name in LOOPS.values())
     even = [("echo", 0), ("alnum", 0), ("alnum", 225)]
     odd = [("alnum", 0), ("echo", 0), ("alnum", 225)]
     assert asked == even + odd
@@ -116,7 +162,9 @@ def test_the_servers_of_the_bench_answer_and_tell_their_processor_time() -> None
 
     with serve_echo() as echo, serve_loupette("instant", INSTANT, workers=1) as instant:
         look(echo)
-        assert look(instant).cpu_us > 0
+        figure = look(instant)
+        assert min(figure.loop_us, figure.threads_us, figure.workers_us) > 0
+        assert figure.cpu_us == pytest.approx(sum(getattr(figure, part) for part in load.PARTS))
         assert len(load.send(echo, seconds=0.5, rate=50).ms) > 5
 
 
