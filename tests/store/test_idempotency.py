@@ -71,9 +71,18 @@ def test_purge_forgets_replies_after_a_day(
 ) -> None:
     store(db, "old", make_log(outcome="no_gap", created_ms=now_ms - DAY_MS - 1))
     store(db, "a day", make_log(outcome="no_gap", created_ms=now_ms - DAY_MS))
+    store(db, "new", make_log(outcome="no_gap"))
     assert purge(db, now_ms=now_ms) == 1
     assert find(db.reader, key.account_id, "old") is None
     assert find(db.reader, key.account_id, "a day") is not None
+
+
+def test_purge_by_a_clock_that_is_ahead_forgets_nothing_newer_than_a_day(
+    db: Database, key: KeyRecord, make_log: MakeLog, now_ms: int
+) -> None:
+    store(db, "may be repeated", make_log(outcome="no_gap"))
+    assert purge(db, now_ms=now_ms + 400 * DAY_MS) == 0
+    assert find(db.reader, key.account_id, "may be repeated") is not None
 
 
 def test_purge_goes_on_after_its_first_thousand(
@@ -89,6 +98,7 @@ def test_purge_goes_on_after_its_first_thousand(
     ]
     for future in futures:
         future.result()
+    store(db, "new", make_log(outcome="no_gap", created_ms=now_ms + DAY_MS + 1))
     assert purge(db, now_ms=now_ms + DAY_MS + 1) == 1_500
     assert purge(db, now_ms=now_ms + DAY_MS + 1) == 0
 
@@ -97,6 +107,7 @@ def test_purged_key_may_be_used_again(
     db: Database, key: KeyRecord, make_log: MakeLog, now_ms: int
 ) -> None:
     store(db, "again", make_log(outcome="no_gap"))
+    store(db, "new", make_log(outcome="no_gap", created_ms=now_ms + DAY_MS + 1))
     purge(db, now_ms=now_ms + DAY_MS + 1)
     store(db, "again", make_log(outcome="no_gap"), b"another")
     found = find(db.reader, key.account_id, "again")

@@ -399,6 +399,20 @@ def test_pruning_goes_on_after_its_first_step(
     assert ids(db, key.account_id) == []
 
 
+@pytest.mark.parametrize("count", [5, 505])
+def test_pruning_goes_on_behind_entries_of_a_clock_that_was_ahead(
+    db: Database, key: KeyRecord, make_log: MakeLog, now_ms: int, count: int
+) -> None:
+    ahead = [make_log(outcome="no_gap", created_ms=now_ms + 400 * DAY_MS) for _ in range(count)]
+    old = [make_log(outcome="no_gap", created_ms=now_ms - DAY_MS) for _ in range(5_000)]
+    assert old[0].id > ahead[-1].id  # a counter gives no day back
+    for future in [logs.record(db, entry) for entry in [*ahead, *old]]:
+        future.result()
+    assert logs.delete_older_than(db, now_ms) == 5_000
+    left = db.reader.execute("SELECT COUNT(*), MAX(id) FROM logs").fetchone()
+    assert tuple(left) == (count, ahead[-1].id)
+
+
 def test_pruning_keeps_the_charges_and_the_books_in_order(
     db: Database, key: KeyRecord, ledger: Ledger, make_log: MakeLog, now_ms: int
 ) -> None:

@@ -94,12 +94,18 @@ def insert(connection: Connection, account_id: int, key: str, reply: StoredReply
 
 
 def purge(db: Store, *, now_ms: int) -> int:
-    """Forget replies older than 24 hours and return how many; not for the event loop."""
+    """Forget replies older than 24 hours and return how many; not for the event loop.
+
+    Older than the newest one, so that a server that starts with its clock ahead forgets none that
+    a caller may still ask for.
+    """
+    newest_ms = db.reader.execute("SELECT MAX(created_ms) FROM idempotency").fetchone()[0]
+    before_ms = min(now_ms, newest_ms or 0) - KEPT_MS
     total = 0
     deleted = _PURGE_STEP
     while deleted == _PURGE_STEP:
         deleted = db.write(
-            lambda connection: connection.execute(_PURGE, (now_ms - KEPT_MS, _PURGE_STEP)).rowcount
+            lambda connection: connection.execute(_PURGE, (before_ms, _PURGE_STEP)).rowcount
         )
         total += deleted
     return total

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from datetime import date, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -241,18 +241,20 @@ def query(
 def delete_older_than(db: Store, before_ms: int) -> int:
     """Delete the log rows from before that time, and return how many there were.
 
-    The ledger keeps its charges. It goes in small steps, each one operation of the writer, and
-    leaves the database alone after each for as long as that took: a server's writer that waits for
-    another process looks only now and then whether it may go on, and would find it busy for ever.
-    So the event loop must not call it.
+    The ledger keeps its charges. It looks at every row, as a clock that was ahead for a while
+    leaves old times under high ids. It goes in small steps, deletes in each by one operation of the
+    writer, and leaves the database alone after that for as long as it took: a server's writer that
+    waits for another process looks only now and then whether it may go on, and would find it busy
+    for ever. So the event loop must not call it.
     """
     total = db.drop_log_parts(first_id_of(before_ms))
-    deleted = _PRUNE_STEP
-    while deleted == _PRUNE_STEP:
-        started_s = time.monotonic()
-        deleted = db.write(lambda connection: _prune(connection, before_ms))
-        total += deleted
-        time.sleep(time.monotonic() - started_s)
+    step = _next_step(db, 0, before_ms)
+    while step is not None:
+        if step.newest_old is not None:
+            started_s = time.monotonic()
+            total += db.write(step.prune)
+            time.sleep(time.monotonic() - started_s)
+        step = _next_step(db, step.last, before_ms)
     return total
 
 
@@ -266,25 +268,36 @@ def _to_json(facts: Mapping[str, object]) -> str:
     return msgspec.json.encode(dict(facts), enc_hook=str).decode()
 
 
-_NEWEST_TO_PRUNE = """
-SELECT MAX(id) FROM logs
-WHERE id IN (SELECT id FROM logs ORDER BY id LIMIT ?) AND created_ms < ?
+_LOOK = """
+SELECT MAX(id), MAX(id) FILTER (WHERE created_ms < ?)
+FROM (SELECT id, created_ms FROM logs WHERE id > ? ORDER BY id LIMIT ?) AS following
 """
-_PRUNE = """
-DELETE FROM logs
-WHERE id IN (SELECT id FROM logs ORDER BY id LIMIT ?) AND created_ms < ?
-"""
+_PRUNE = "DELETE FROM logs WHERE id > ? AND id <= ? AND created_ms < ?"
 
 
-def _prune(connection: Connection, before_ms: int) -> int:
-    step = (_PRUNE_STEP, before_ms)
-    newest_gone = connection.execute(_NEWEST_TO_PRUNE, step).fetchone()[0]
-    if newest_gone is None:
-        return 0
-    connection.execute(
-        "UPDATE log_retention SET deleted_below = ?1 WHERE deleted_below < ?1", (newest_gone + 1,)
-    )
-    return connection.execute(_PRUNE, step).rowcount
+class _Step(NamedTuple):
+    """Some rows in a line: those above the id `above`, up to `last`."""
+
+    above: int
+    last: int
+    newest_old: int | None
+    before_ms: int
+
+    def prune(self, connection: Connection) -> int:
+        """Delete those that are old; gives how many."""
+        assert self.newest_old is not None
+        connection.execute(
+            "UPDATE log_retention SET deleted_below = ?1 WHERE deleted_below < ?1",
+            (self.newest_old + 1,),
+        )
+        old = (self.above, self.newest_old, self.before_ms)
+        return connection.execute(_PRUNE, old).rowcount
+
+
+def _next_step(db: Store, above: int, before_ms: int) -> _Step | None:
+    look = (before_ms, above, _PRUNE_STEP)
+    last, newest_old = db.reader.execute(_LOOK, look).fetchone()
+    return None if last is None else _Step(above, last, newest_old, before_ms)
 
 
 def day_start(now_ms: int) -> int:
