@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from fakes import Fake, draw_png
-from loupette.frames import Crashed, encode
+from loupette.frames import LENGTH, Crashed, encode
 from loupette.plugin import Answer, Challenge, Option, Solver, SolverSpec, Unsolvable, hookimpl
 
 (
@@ -39,7 +39,9 @@ from loupette.plugin import Answer, Challenge, Option, Solver, SolverSpec, Unsol
     MEETS,
     WAITS,
     ONE_BY_ONE,
-) = range(60101, 60126)
+    VAST,
+    FLOODS,
+) = range(60101, 60128)
 
 HOLD = threading.Event()
 """Until it is set, HANGS hangs; for tests with threads, where it can be set."""
@@ -90,6 +92,17 @@ def _die_once(challenge: Challenge) -> Answer:
 def _garble(challenge: Challenge) -> Answer:
     if not _is_sample(challenge):
         os.write(int(sys.argv[1]), b"\x00\x00\x00\x01\xc1")
+    return Answer("x", 0.9)
+
+
+def _answer_vastly(challenge: Challenge) -> Answer:
+    return Answer("x", 0.9, {"text": "x" * int(challenge.options.get("number", 0))})
+
+
+def _flood(challenge: Challenge) -> Answer:
+    if not _is_sample(challenge):
+        os.write(int(sys.argv[1]), LENGTH.pack(2**31))
+        time.sleep(600)
     return Answer("x", 0.9)
 
 
@@ -234,6 +247,8 @@ _SOLVERS = {
     PRINTS: _print,
     LEAKS: _leak,
     HANGS: _hang,
+    VAST: _answer_vastly,
+    FLOODS: _flood,
     WAITS: _wait,
 }
 

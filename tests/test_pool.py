@@ -28,7 +28,7 @@ from serving import wait_until_gone
 
 TYPES = (
     *(fakes.ECHO, fakes.SLOW, fakes.DIES, fakes.REFUSES, fakes.RAISES, fakes.WRONG),
-    *(hostile.GARBLES, hostile.ODD_KEYS),
+    *(hostile.GARBLES, hostile.FLOODS, hostile.ODD_KEYS, hostile.VAST),
 )
 
 
@@ -152,11 +152,13 @@ def test_a_task_that_waited_for_a_type_found_broken_ends_no_other_worker() -> No
         (Task(fakes.WRONG, black()), SolverCrashed),
         (Task(fakes.DIES, black()), SolverCrashed),
         (Task(hostile.GARBLES, black()), SolverCrashed),
+        (Task(hostile.FLOODS, black()), SolverCrashed),
+        (Task(hostile.VAST, black(), options={"number": 10_000_000}), SolverCrashed),
         (Task(hostile.ODD_KEYS, black()), SolverCrashed),
         (Task(fakes.ECHO, b"no image"), NotAnImage),
         (Task(fakes.ECHO, WHITE[:50]), BrokenImage),
     ],
-    ids=["refuses", "raises", "wrong", "dies", "garbles", "odd-keys", "no-image", "truncated"],
+    ids=lambda value: str(value.type_id) if isinstance(value, Task) else value.__name__,
 )
 def test_a_task_fails_with_its_own_error_and_the_pool_goes_on(
     shared: Run, task: Task, kind: type[Exception]

@@ -10,6 +10,7 @@ import fakes
 import hostile
 from loupette.frames import (
     LENGTH,
+    MAX_REPLY_BYTES,
     BadInput,
     Crashed,
     Loading,
@@ -25,7 +26,7 @@ from loupette.frames import (
     encode,
 )
 from loupette.manager import Plugin, load_plugins
-from loupette.plugin import Answer, SolverSpec
+from loupette.plugin import Answer, Challenge, SolverSpec, Unsolvable
 from loupette.solving import Solvers
 
 BLACK = fakes.draw_png(colour="black")
@@ -131,6 +132,41 @@ def test_a_detail_that_json_does_not_carry_exactly_is_a_crash(value: Any) -> Non
     spec = SolverSpec(1, "名", "name", Decimal(0), lambda: solver, fakes.draw_png, "x")
     reply = Solvers([Plugin("p", "", "p", (spec,))]).answer(Task(1, BLACK))
     assert isinstance(reply, Crashed)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer("x", 0.9, {"text": "x" * MAX_REPLY_BYTES}),
+        Answer("x" * MAX_REPLY_BYTES, 0.9),
+        Answer(b"x" * MAX_REPLY_BYTES, 0.9),  # type: ignore[arg-type]  # wrong on purpose
+        Unsolvable("no_gap", "x" * MAX_REPLY_BYTES),
+        Unsolvable("x" * MAX_REPLY_BYTES, "an odd reason"),
+        ZeroDivisionError("x" * MAX_REPLY_BYTES),
+    ],
+    ids=["detail", "result", "no text", "message", "reason", "error"],
+)
+def test_a_reply_of_any_size_becomes_a_short_crash(answer: Answer | Exception) -> None:
+    def solve(challenge: Challenge) -> Answer:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    spec = SolverSpec(1, "名", "name", Decimal(0), lambda: fakes.Fake(solve), fakes.draw_png, "x")
+    reply = Solvers([Plugin("p", "", "p", (spec,))]).answer(Task(1, BLACK))
+    assert isinstance(reply, Crashed)
+    assert len(encode(reply)) < 3000
+
+
+def test_a_reply_within_the_size_is_an_answer(solvers: Solvers) -> None:
+    reply = solvers.answer(Task(hostile.VAST, BLACK, options={"number": MAX_REPLY_BYTES - 100}))
+    assert isinstance(reply, Read)
+
+
+def test_a_sample_that_is_read_as_a_vast_text_makes_a_short_reason() -> None:
+    solver = fakes.Fake(lambda challenge: Answer("x" * 100_000, 0.9))
+    spec = SolverSpec(1, "名", "name", Decimal(0), lambda: solver, fakes.draw_png, "x")
+    assert len(str(Solvers([Plugin("p", "", "p", (spec,))]).warm(1))) < 3000
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,10 @@ import msgspec
 from loupette.plugin import OptionValue
 
 LENGTH = struct.Struct(">I")
+MAX_REPLY_BYTES = 2**18
+"""What a solver gives may be so large, as a frame."""
+MAX_FRAME_BYTES = 2**20
+"""A worker that sends more at once sends no reply of `loupette.solving`."""
 
 
 class Task(msgspec.Struct, tag="task", frozen=True):

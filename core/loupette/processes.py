@@ -13,6 +13,7 @@ import msgspec
 
 from loupette.frames import (
     LENGTH,
+    MAX_FRAME_BYTES,
     Reply,
     Start,
     Task,
@@ -58,15 +59,23 @@ class Processes:
         """Nothing is shared."""
 
 
-async def start_process(module: str, *arguments: str) -> "WorkerProcess":
+async def start_process(
+    module: str, *arguments: str, max_frame_bytes: int = MAX_FRAME_BYTES
+) -> "WorkerProcess":
     """Run a module in a process of its own, on a socket whose descriptor is its first argument.
+
+    Args:
+        module: which.
+        arguments: further ones.
+        max_frame_bytes: it may send at once.
 
     Raises:
         OSError: it cannot be started.
     """
     ours, theirs = socket.socketpair()
     with theirs:
-        _, frames = await asyncio.get_running_loop().create_unix_connection(_Frames, sock=ours)
+        loop = asyncio.get_running_loop()
+        _, frames = await loop.create_unix_connection(lambda: _Frames(max_frame_bytes), sock=ours)
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -87,13 +96,17 @@ async def start_process(module: str, *arguments: str) -> "WorkerProcess":
 class _Frames(asyncio.Protocol):
     """Takes what comes over a socket apart; a stream reader would be asked twice for each frame.
 
+    Args:
+        max_bytes: of a frame; the socket is closed at a larger one.
+
     Attributes:
         transport: the socket's.
     """
 
     transport: asyncio.Transport
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int = MAX_FRAME_BYTES) -> None:
+        self._max_bytes = max_bytes
         self._bodies: deque[bytes] = deque()
         self._rest = bytearray()
         self._arrival: asyncio.Future[None] | None = None
@@ -106,7 +119,10 @@ class _Frames(asyncio.Protocol):
         self._rest += data
         begin, head = 0, LENGTH.size
         while len(self._rest) >= begin + head:
-            end = begin + head + LENGTH.unpack_from(self._rest, begin)[0]
+            (size,) = LENGTH.unpack_from(self._rest, begin)
+            if size > self._max_bytes:
+                self.transport.abort()
+            end = begin + head + size
             if len(self._rest) < end:
                 break
             self._bodies.append(bytes(self._rest[begin + head : end]))

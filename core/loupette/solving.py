@@ -3,6 +3,7 @@
 import logging
 import math
 import re
+import reprlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
@@ -12,6 +13,7 @@ from loupette.decoding import decode_picture, heed_warnings
 from loupette.errors import BadImage, SolverCrashed, Unsolvable
 from loupette.frames import (
     LENGTH,
+    MAX_REPLY_BYTES,
     BadInput,
     Crashed,
     Loading,
@@ -32,6 +34,10 @@ _log = logging.getLogger(__name__)
 _SLUG = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _NOT_REFUSALS = ("ok", "replayed")
 """Outcomes of the log that mean something else; "ok" would be a success without its charge."""
+
+
+_LONGEST_TEXT = 1000
+"""Of what says why a type or an answer is none."""
 
 
 class _NoAnswer(Exception):
@@ -69,7 +75,7 @@ class Solvers:
         if isinstance(reply, Read) and reply.result == spec.sample_answer:
             return None
         got = reply.result if isinstance(reply, Read) else getattr(reply, "message", reply)
-        return f"its own sample, {spec.sample_answer!r}, it reads as: {got}"
+        return f"its own sample, {spec.sample_answer!r}, it reads as: {got!s:.{_LONGEST_TEXT}}"
 
     def answer_all(self, tasks: Sequence[Task], *, is_told: bool = False) -> Iterator[Reply]:
         """Answer tasks of one type, at once if its solver takes batches; never raises.
@@ -155,7 +161,7 @@ def _read_or_refused(answer: object) -> Read | Refused:
     if not isinstance(answer, Unsolvable):
         return _checked(answer)
     if not _SLUG.fullmatch(answer.reason) or answer.reason in _NOT_REFUSALS:
-        raise _NoAnswer(f"{answer.reason!r} cannot be a refusal's reason") from answer
+        raise _NoAnswer(f"{reprlib.repr(answer.reason)} cannot be a refusal's reason") from answer
     return Refused(answer.reason, answer.message, dict(answer.detail))
 
 
@@ -163,7 +169,7 @@ def _checked(answer: object) -> Read:
     if not isinstance(answer, Answer):
         raise _NoAnswer(f"solve gave {type(answer).__name__}, not Answer")
     if not isinstance(answer.result, str) or not answer.result:
-        raise _NoAnswer(f"the result must be a non-empty str, not {answer.result!r}")
+        raise _NoAnswer(f"the result must be a non-empty str, not {reprlib.repr(answer.result)}")
     confidence = float(answer.confidence)
     if not (math.isfinite(confidence) and 0 <= confidence <= 1):
         raise _NoAnswer(f"the confidence must be within 0 and 1, not {answer.confidence!r}")
@@ -171,8 +177,11 @@ def _checked(answer: object) -> Read:
 
 
 def _sendable(reply: Reply) -> Reply:
-    """A detail that is not JSON-ready is the plugin's fault, and is found here."""
-    sent = decode_reply(encode(reply)[LENGTH.size :])
+    """A detail that is not JSON-ready, or vast, is the plugin's fault, and is found here."""
+    frame = encode(reply)
+    if len(frame) > MAX_REPLY_BYTES:
+        raise _NoAnswer(f"it takes {len(frame)} bytes, and {MAX_REPLY_BYTES} are the most")
+    sent = decode_reply(frame[LENGTH.size :])
     detail = getattr(sent, "detail", None)
     if msgspec.json.decode(msgspec.json.encode(detail)) != detail:
         raise _NoAnswer("the detail has bytes, times, NaN or other things that JSON cannot carry")
@@ -181,4 +190,4 @@ def _sendable(reply: Reply) -> Reply:
 
 def _describe(error: BaseException) -> str:
     text = f"{type(error).__name__}: {error}"
-    return text.encode("utf-8", "replace").decode()
+    return text[:_LONGEST_TEXT].encode("utf-8", "replace").decode()

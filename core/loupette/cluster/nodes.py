@@ -20,7 +20,17 @@ from loupette.cluster.link import (
     encode,
 )
 from loupette.cluster.package import Version, find_version, stage
-from loupette.frames import Loading, Ready, Reply, Start, Task, decode_replies, encode_list
+from loupette.frames import (
+    MAX_FRAME_BYTES,
+    MAX_REPLY_BYTES,
+    Loading,
+    Ready,
+    Reply,
+    Start,
+    Task,
+    decode_replies,
+    encode_list,
+)
 from loupette.isolation import WorkerDied, WorkerLost
 from loupette.processes import WorkerProcess, start_process
 from loupette.registry import ServedType
@@ -59,7 +69,8 @@ class Nodes:
         assert served.placement
         folder = TemporaryDirectory(prefix="loupette-")
         await asyncio.to_thread(stage, Path(folder.name), name=served.plugin, module=served.module)
-        process = await start_process(self._bridge)
+        batch_bytes = served.placement.batch * MAX_REPLY_BYTES
+        process = await start_process(self._bridge, max_frame_bytes=MAX_FRAME_BYTES + batch_bytes)
         plan = Plan(
             settings.ray_address,
             folder.name,

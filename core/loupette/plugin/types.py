@@ -147,6 +147,8 @@ class Answer:
         result: what the caller pays for.
         confidence: 0..1, how likely the result is right.
         detail: JSON-ready facts beside it (boxes, candidates, the expression).
+
+    All of it together may take 256 KiB.
     """
 
     result: str
