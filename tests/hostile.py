@@ -41,7 +41,8 @@ from loupette.plugin import Answer, Challenge, Option, Solver, SolverSpec, Unsol
     ONE_BY_ONE,
     VAST,
     FLOODS,
-) = range(60101, 60128)
+    ENDS_LATER,
+) = range(60101, 60129)
 
 HOLD = threading.Event()
 """Until it is set, HANGS hangs; for tests with threads, where it can be set."""
@@ -228,6 +229,11 @@ def _die_in_second_load() -> Solver:
     return Fake(_see)
 
 
+def _load_and_end_later() -> Solver:
+    threading.Timer(0.4, os._exit, [5]).start()
+    return Fake(_see)
+
+
 def _garble_in_load() -> Solver:
     os.write(int(sys.argv[1]), encode(Crashed("an answer to nothing")))
     return Fake(_see)
@@ -286,6 +292,7 @@ def loupette_solvers() -> list[SolverSpec]:
         _spec(HANGS_IN_LOAD, _hang_in_load),
         _spec(GARBLES_IN_LOAD, _garble_in_load),
         _spec(DIES_IN_SECOND_LOAD, _die_in_second_load),
+        _spec(ENDS_LATER, _load_and_end_later),
         _spec(BATCHES, Batches, batch=True),
         _spec(BREAKS_BATCHES, BreaksBatches, batch=True),
         _spec(ONE_BY_ONE, Batches),

@@ -115,3 +115,38 @@ async def wait_ready(worker: Worker, *, load_timeout_s: float) -> Ready:
         raise NotReady(loading, f"not loaded within {limit_s:g} s") from None
     except WorkerDied:
         raise NotReady(loading, "the worker ended while it loaded") from None
+
+
+async def load_alone(
+    isolation: Isolation, type_id: int, *, load_timeout_s: float, watch_s: float = 0.0
+) -> str | None:
+    """Let a type read its sample in a worker of its own; gives what failed, if it did.
+
+    Args:
+        isolation: what the worker is.
+        type_id: which.
+        load_timeout_s: for the type.
+        watch_s: so long the worker must stay alive then.
+    """
+    if obstacle := isolation.obstacle(type_id):
+        return obstacle
+    try:
+        worker = await isolation.spawn([type_id])
+    except OSError as error:
+        return f"no worker can be started for it: {error}"
+    try:
+        ready = await wait_ready(worker, load_timeout_s=load_timeout_s)
+        return ready.failures.get(type_id) or await _see_end(worker, within_s=watch_s)
+    except NotReady as failure:
+        return failure.reason
+    finally:
+        await worker.end()
+
+
+async def _see_end(worker: Worker, *, within_s: float) -> str | None:
+    try:
+        async with asyncio.timeout(within_s):
+            how = await worker.wait_ended()
+            return f"asked nothing, its worker ended within {within_s:g} s: {how}"
+    except TimeoutError:
+        return None

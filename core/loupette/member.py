@@ -1,7 +1,8 @@
 """What a pool knows of one of its workers."""
 
 import asyncio
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 from loupette.isolation import Worker
 
@@ -17,6 +18,7 @@ class Member:
     Attributes:
         loaded: the types it may be asked.
         fresh_bytes: its memory before the first challenge.
+        ready_s: when it became so, by the monotonic clock.
         served: challenges it has replied to.
         generation: of the pool, when it was started.
         restart: which of RESTARTS it is, if the worker ends now.
@@ -28,6 +30,7 @@ class Member:
     loaded: frozenset[int]
     fresh_bytes: int
     generation: int
+    ready_s: float = field(default_factory=time.monotonic)
     served: int = 0
     restart: str = "died"
     leaves: bool = False

@@ -9,12 +9,20 @@ from collections.abc import Collection, Sequence
 from loupette.breaker import Breaker
 from loupette.errors import LoupetteError, Overloaded, SolverCrashed, SolverTimeout
 from loupette.frames import Read, Ready, Task
-from loupette.isolation import Isolation, NotReady, WorkerDied, WorkerLost, wait_ready
+from loupette.isolation import (
+    Isolation,
+    NotReady,
+    WorkerDied,
+    WorkerLost,
+    load_alone,
+    wait_ready,
+)
 from loupette.member import RESTARTS, Member
 from loupette.plugin.types import MAX_BATCH
 from loupette.queueing import Queue, Waiting, interpret
 from loupette.scaling import Scale
 from loupette.settings import Settings
+from loupette.unrest import SETTLED_S, Unrest
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +51,7 @@ class WorkerPool:
         max_batch: of those.
         load_timeout_s: for each type. One that takes longer, or ends its worker while it loads, is
             taken out at once, so that it harms no other, unless a worker has loaded it before.
+        settled_s: a worker that ends by itself sooner, asked nothing, is not replaced at once.
         max_requests: a worker that has served so many is replaced.
         max_rss_bytes: a worker with more memory is replaced; but never below twice what it began
             with, else its successors would be replaced for ever.
@@ -62,6 +71,7 @@ class WorkerPool:
         batched: Collection[int] = (),
         max_batch: int = MAX_BATCH,
         load_timeout_s: float = LOAD_TIMEOUT_S,
+        settled_s: float = SETTLED_S,
         max_requests: int = Settings.worker_max_requests,
         max_rss_bytes: int = Settings.worker_max_rss_bytes,
     ) -> None:
@@ -74,6 +84,7 @@ class WorkerPool:
         self._scale = Scale(size, max(size, max_size))
         self._generation = 0
         self._breaker = Breaker(self._try)
+        self._unrest = Unrest(self._in_service, self._try, self._take_out, settled_s=settled_s)
         self._members: dict[int, Member] = {}
         self._idle: list[Member] = []
         self._keepers: dict[int, asyncio.Task[None]] = {}
@@ -121,6 +132,7 @@ class WorkerPool:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, *self._calls, return_exceptions=True)
+        await self._unrest.close()
         await self._breaker.close()  # last, as a call that ended now may have taken its type out
         await self._isolation.close()
 
@@ -183,9 +195,9 @@ class WorkerPool:
     def _dispatch(self) -> None:
         """Give what waits to the workers that are free."""
         for member in [*self._idle] if self._queue else ():
-            if member.worker.has_ended:  # its keeper has noticed and starts another
-                self._idle.remove(member)
-            elif batch := self._queue.take(member.loaded, workers=self._scale.wanted):
+            if member.worker.has_ended:  # its keeper takes it away and starts another
+                continue
+            if batch := self._queue.take(member.loaded, workers=self._scale.wanted):
                 self._idle.remove(member)
                 # A task of its own: a caller that goes away must leave no half-read reply behind.
                 member.call = asyncio.create_task(self._call(member, batch))
@@ -257,7 +269,7 @@ class WorkerPool:
 
     async def _keep(self, place: int) -> None:
         """Keep one worker alive for as long as the pool wants it."""
-        member = await self._start(place)
+        member, pause_s = await self._start(place), 0.0
         try:
             while True:
                 leaving = member
@@ -274,9 +286,17 @@ class WorkerPool:
                     del self._members[place]
                     await leaving.worker.end()
                     self.restarts[leaving.restart] += 1
-                    member = await self._start(place)
+                    pause_s = _longer(pause_s) if self._is_restless(leaving) else 0.0
+                    member = await self._start(place, pause_s)
         finally:
             await member.worker.end()
+
+    def _is_restless(self, member: Member) -> bool:
+        """Whether a worker ended soon and by itself, not by what it was asked."""
+        if member not in self._idle:
+            return False
+        self._idle.remove(member)
+        return self._unrest.note(time.monotonic() - member.ready_s)
 
     async def _wait_due(self, place: int, member: Member) -> bool:
         """Wait until a worker is to be replaced, which is true, or has ended."""
@@ -324,9 +344,8 @@ class WorkerPool:
     def _in_service(self) -> list[int]:
         return [type_id for type_id in self._type_ids if type_id not in self.failures]
 
-    async def _start(self, place: int) -> Member:
+    async def _start(self, place: int, pause_s: float = 0.0) -> Member:
         """Start a worker, again and again until one is ready, and give it work."""
-        pause_s = 0.0
         while True:
             await asyncio.sleep(pause_s)
             type_ids, generation = self._in_service(), self._generation
@@ -362,9 +381,12 @@ class WorkerPool:
             self._breaker.blame(failure.type_id, failure.reason)
             self._queue.refuse(self._obstacle)
             return _longer(pause_s)
-        self._breaker.take_out(failure.type_id, failure.reason)
-        self._queue.refuse(self._obstacle)
+        self._take_out(failure.type_id, failure.reason)
         return 0.0
+
+    def _take_out(self, type_id: int, reason: str) -> None:
+        self._breaker.take_out(type_id, reason)
+        self._queue.refuse(self._obstacle)
 
     def _note_ready(self, type_ids: Sequence[int], ready: Ready) -> frozenset[int]:
         """Take out what failed to load; gives what the worker has."""
@@ -378,21 +400,13 @@ class WorkerPool:
 
     async def _try(self, type_id: int) -> str | None:
         """Let a type read its sample in a worker of its own; gives what failed, if it did."""
-        if obstacle := self._isolation.obstacle(type_id):
-            return obstacle
-        try:
-            worker = await self._isolation.spawn([type_id])
-        except OSError as error:
-            return f"no worker can be started for it: {error}"
-        try:
-            ready = await wait_ready(worker, load_timeout_s=self._load_timeout_s)
-        except NotReady as failure:
-            return failure.reason
-        finally:
-            await worker.end()
-        if type_id not in ready.failures:
+        watch_s = self._unrest.watch_s(type_id)
+        failure = await load_alone(
+            self._isolation, type_id, load_timeout_s=self._load_timeout_s, watch_s=watch_s
+        )
+        if failure is None:
             self.proven.add(type_id)
-        return ready.failures.get(type_id)
+        return failure
 
 
 def _longer(pause_s: float) -> float:
