@@ -174,6 +174,12 @@ def test_images_are_decoded_where_solvers_are_and_solvers_are_in_workers_only() 
     assert takers("loupette.solving.Solvers") == {*workers, "trial.py", "cli/solve.py"}
 
 
+def test_nothing_is_unpickled() -> None:
+    pickles = ("pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "multiprocessing")
+    shipped = [*sources(CORE), *plugin_sources(), ROOT / "server.py"]
+    assert breaches(shipped, *pickles) == []
+
+
 def test_sql_is_written_in_the_store_only() -> None:
     sql = re.compile(
         r"\b(SELECT\s.+\sFROM|INSERT\s+INTO|DELETE\s+FROM|UPDATE\s+\w+\s+SET|PRAGMA)\b", re.DOTALL

@@ -1,9 +1,13 @@
 """Whatever a solver does becomes one of a few outcomes that can be sent."""
 
+import pickle
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import fakes
@@ -20,6 +24,7 @@ from loupette.frames import (
     Reply,
     Start,
     Task,
+    decode_replies,
     decode_reply,
     decode_start,
     decode_tasks,
@@ -217,6 +222,28 @@ def test_replies_survive_the_wire(frame: Reply) -> None:
     sent = encode(frame)
     assert LENGTH.unpack(sent[: LENGTH.size]) == (len(sent) - LENGTH.size,)
     assert decode_reply(sent[LENGTH.size :]) == frame
+
+
+class Trap:
+    """Leaves a file where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self._path,)
+
+
+@pytest.mark.parametrize("decode", [decode_reply, decode_start, decode_replies])
+def test_a_pickle_in_place_of_a_frame_is_refused_and_not_run(
+    tmp_path: Path, decode: Callable[[bytes], object]
+) -> None:
+    trap = pickle.dumps(Trap(tmp_path / "was-here"))
+    with pytest.raises(msgspec.DecodeError):
+        decode(trap)
+    assert not (tmp_path / "was-here").exists()
+    pickle.loads(trap)  # noqa: S301  # which shows that it is a trap
+    assert (tmp_path / "was-here").exists()
 
 
 @pytest.mark.parametrize("frame", [Loading(60001), Ready({60001: "broken"})])

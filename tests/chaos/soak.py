@@ -48,11 +48,12 @@ class Sample:
 
 @dataclass
 class Run:
-    """All that was seen: samples, replies by status, requests that got no reply."""
+    """All that was seen: samples, replies by status, requests that got none, holds at the end."""
 
     samples: list[Sample] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     unanswered: int = 0
+    open_holds: int = 0
     _latencies_ms: list[float] = field(default_factory=list)
 
     def note(self, status: int, ms: float) -> None:
@@ -80,6 +81,10 @@ class Run:
         found = [f"{n} replies {status}" for status, n in self.statuses.items() if status >= 500]
         if self.unanswered:
             found.append(f"{self.unanswered} requests without a reply")
+        if lost := self.statuses[0]:
+            found.append(f"{lost} connections that ended without a reply")
+        if self.open_holds:
+            found.append(f"{self.open_holds} holds open at the end")
         server = growth([sample.server_mib for sample in self.samples])
         workers = growth([sample.workers_mib for sample in self.samples])
         for name, grown in {"server": server, "workers": workers}.items():
@@ -159,6 +164,7 @@ async def soak(
             await asyncio.to_thread(run.sample, server, time.monotonic() - begun_s)
             if print_:
                 print(*asdict(run.samples[-1]).values(), sep="\t", flush=True)
+    run.open_holds = int(await asyncio.to_thread(server.metric, "loupette_open_holds"))
     return run
 
 
