@@ -229,6 +229,15 @@ def test_as_many_frames_as_the_limit_are_read() -> None:
         decode_picture(gif_frames(6), limits=limits)
 
 
+def test_a_telephones_jpeg_is_its_first_picture_whatever_follows() -> None:
+    file = io.BytesIO()
+    preview = Image.new("RGB", (8, 6), "red")
+    Image.new("RGB", (40, 20), "blue").save(file, "MPO", save_all=True, append_images=[preview])
+    picture = decode_picture(file.getvalue())
+    assert (picture.format, picture.rgb_frames.shape) == ("jpeg", (1, 20, 40, 3))
+    assert picture.rgb[0, 0, 2] > 200
+
+
 def test_ten_thousand_frames_are_refused_without_being_decoded() -> None:
     started_s = time.monotonic()
     with pytest.raises(TooManyFrames):

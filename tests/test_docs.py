@@ -114,6 +114,11 @@ def test_endpoint_is_documented(path: str) -> None:
     assert f"`{path}`" in headings(read("docs/http-api.md"))
 
 
+def test_the_alert_on_money_also_tells_that_no_check_has_ended_since_the_start() -> None:
+    (rule,) = re.findall(r"alert: LedgerDoesNotAddUp(.*?)- alert", read("docs/operating.md"), re.S)
+    assert "or absent(loupette_ledger_mismatch)" in rule
+
+
 def test_rules_and_queries_name_metrics_that_exist() -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", read("docs/operating.md"), re.DOTALL)
     used = set(re.findall(r"\bloupette_\w+", "".join(blocks)))

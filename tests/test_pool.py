@@ -220,9 +220,12 @@ def test_a_restart_is_counted_by_its_reason(shared: Run) -> None:
     assert after_kill - after_deadline == Counter(died=1)
 
 
-def test_a_process_that_cannot_be_started_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [OSError("no memory"), RuntimeError("can't start new thread")])
+def test_a_process_that_cannot_be_started_is_counted(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     spawn = Processes.spawn
-    failures = iter([OSError("no memory")])
+    failures = iter([error])
 
     async def fail_once(*arguments: Any, **named: Any) -> WorkerProcess:
         for error in failures:

@@ -11,6 +11,7 @@ import fakes
 import hostile
 from loupette.errors import SolverCrashed, SolverTimeout
 from loupette.frames import Read, Task
+from loupette.isolation import load_alone
 from loupette.manager import load_plugins
 from loupette.pool import WorkerPool
 from loupette.threads import MOST_ABANDONED, Threads
@@ -109,6 +110,27 @@ def test_a_worker_thread_is_recycled_and_no_request_fails() -> None:
             assert (await echo(pool))[0] == "40x20"
 
     run(scenario, fakes.ECHO, isolation=threads(), max_requests=1)
+
+
+def test_at_the_limit_of_threads_a_type_stays_out_until_there_is_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(thread: threading.Thread) -> None:
+        if thread.name == "loupette-worker":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    start = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", fail)
+
+    async def scenario(pool: WorkerPool) -> None:
+        found = await load_alone(threads(), fakes.ECHO, load_timeout_s=60)
+        assert found == "no worker can be started for it: can't start new thread"
+        await until(lambda: pool.restarts["start"])
+        monkeypatch.undo()
+        assert (await echo(pool))[0] == "40x20"
+
+    run(scenario, fakes.ECHO, isolation=threads())
 
 
 def test_close_leaves_no_thread_but_those_that_hang() -> None:

@@ -176,6 +176,8 @@ def _check_size(image: Image.Image, limits: ImageLimits) -> None:
 def _read_frames(image: Image.Image, limits: ImageLimits) -> list[Pixels]:
     size = image.size
     frames = [_to_rgba(image)]
+    if image.format == "MPO":  # a JPEG of a telephone: what follows is a preview, or another view
+        return frames
     most = min(limits.max_frames, limits.max_pixels // (image.width * image.height))
     while True:
         try:

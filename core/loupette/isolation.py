@@ -10,6 +10,10 @@ START_TIMEOUT_S = 60.0
 """A worker that has not begun to load by then is ended and started again."""
 
 
+CANNOT_START = (OSError, RuntimeError)
+"""No memory, no descriptors, no process; and, as RuntimeError, no thread. That may pass."""
+
+
 class WorkerDied(Exception):
     """The worker ended, or was ended, before it replied."""
 
@@ -66,7 +70,7 @@ class Isolation(Protocol):
         """Start a worker; it says `Loading` before each type and `Ready` after the last.
 
         Raises:
-            OSError: it cannot be started.
+            CANNOT_START: it cannot be started.
         """
         ...
 
@@ -132,7 +136,7 @@ async def load_alone(
         return obstacle
     try:
         worker = await isolation.spawn([type_id])
-    except OSError as error:
+    except CANNOT_START as error:
         return f"no worker can be started for it: {error}"
     try:
         ready = await wait_ready(worker, load_timeout_s=load_timeout_s)

@@ -10,6 +10,7 @@ from loupette.breaker import Breaker
 from loupette.errors import LoupetteError, Overloaded, SolverCrashed, SolverTimeout
 from loupette.frames import Read, Ready, Task
 from loupette.isolation import (
+    CANNOT_START,
     Isolation,
     NotReady,
     WorkerDied,
@@ -351,7 +352,7 @@ class WorkerPool:
             type_ids, generation = self._in_service(), self._generation
             try:
                 worker = await self._isolation.spawn(type_ids)
-            except OSError:  # no memory, no descriptors: that may pass
+            except CANNOT_START:
                 _log.exception("a worker cannot be started")
                 self.restarts["start"] += 1
                 pause_s = _longer(pause_s)

@@ -153,6 +153,23 @@ def test_what_is_the_operators_is_logged_and_not_told(
     assert "LOG20241101000001 failed: the disk is full" in caplog.text
 
 
+def test_an_error_of_the_operators_that_says_what_happened_is_one_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail() -> None:
+        try:
+            raise OSError("database or disk is full")
+        except OSError as error:
+            raise errors.StoreError(f"nothing was written: {error}") from error
+
+    with pytest.raises(errors.StoreError) as caught:
+        fail()
+    disclose(caught.value, of="LOG20241101000001")
+    assert len(caplog.text.splitlines()) == 1
+    disclose(ZeroDivisionError("unforeseen"), of="LOG20241101000001")
+    assert len(caplog.text.splitlines()) > 2
+
+
 @pytest.mark.parametrize("kind", [errors.SolverTimeout, errors.SolverCrashed])
 def test_a_solver_out_of_order_is_logged_with_its_cause(
     kind: type[LoupetteError], caplog: pytest.LogCaptureFixture

@@ -112,7 +112,10 @@ def disclose(error: Exception, *, of: str) -> LoupetteError:
     if isinstance(known, InternalError | SolverError) and not isinstance(known, Unsolvable):
         facts = {"log_id": of} if parse_log_id(of) else {}
         # What ended a solver is said in the message; a trace would lead through the engine alone.
-        trace = error if isinstance(known, InternalError) or error.__cause__ else None
+        # So is what is the operator's, such as a full disk, and that may be for many requests.
+        is_unforeseen = isinstance(known, InternalError) and not isinstance(error, OperatorError)
+        has_cause = isinstance(error, SolverError) and error.__cause__
+        trace = error if is_unforeseen or has_cause else None
         _log.error("%s failed: %s", of, error, exc_info=trace, extra=facts)
     return known
 
