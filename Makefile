@@ -49,11 +49,13 @@ lint: .venv/developed  ## style, types, generated parts of the docs
 	$(BIN)/mypy
 	$(BIN)/cog --check $(PAGES)
 
-# Apart from lint, which needs no network: this asks PyPI about every pinned version.
+# Apart from lint, which needs no network: this asks PyPI about every pinned version. A hole that no
+# version mends is printed; only one that an update closes fails.
 audit: .venv/developed  ## known holes in the versions of constraints.txt, with pip-audit
 	rm -rf build/audit && $(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
-	build/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
+	build/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --format json \
+	  | $(PYTHON) .ci/advisories.py
 	rm -rf build/audit
 
 format: .venv/developed
@@ -67,15 +69,17 @@ conformance: .venv/developed  ## check the plugins with the kit, record their ti
 	for plugin in alnum arith slider; do \
 	  $(BIN)/loupette plugin check loupette-$$plugin --tier gold --write || exit 1; done
 
-chaos: .venv/developed  ## [ROUNDS=200] [SEED=1]: a fault a round under load, then every promise checked
-	PYTHONPATH=tests $(BIN)/python -m chaos.rounds --rounds $(or $(ROUNDS),200) --seed $(or $(SEED),1)
+chaos: .venv/developed  ## [ROUNDS=200] [SEED=1] [JSON=file]: a fault a round under load, then every promise checked
+	PYTHONPATH=tests $(BIN)/python -m chaos.rounds --rounds $(or $(ROUNDS),200) --seed $(or $(SEED),1) \
+	  $(if $(JSON),--json $(JSON))
 
 chaos-postgres: .venv/developed  ## [ROUNDS=14] [SEED=1] [JSON=file]: the same on PostgreSQL, then two servers
 	PYTHONPATH=tests $(BIN)/python -m chaos.rounds --postgres --rounds $(or $(ROUNDS),14) --seed $(or $(SEED),1)
 	PYTHONPATH=tests $(BIN)/python -m chaos.shared --rounds $(or $(ROUNDS),14) $(if $(JSON),--json $(JSON))
 
-fuzz: .venv/developed  ## [BODIES=100000] [SEED=1]: hostile bodies over loopback
-	PYTHONPATH=tests $(BIN)/python -m chaos.fuzz --bodies $(or $(BODIES),100000) --seed $(or $(SEED),1)
+fuzz: .venv/developed  ## [BODIES=100000] [SEED=1] [JSON=file]: hostile bodies over loopback
+	PYTHONPATH=tests $(BIN)/python -m chaos.fuzz --bodies $(or $(BODIES),100000) --seed $(or $(SEED),1) \
+	  $(if $(JSON),--json $(JSON))
 
 soak: .venv/developed  ## [MINUTES=30] [RATE=40]: ordinary load; memory and latency, curves into build/soak
 	PYTHONPATH=tests $(BIN)/python -m chaos.soak --minutes $(or $(MINUTES),30) --rate $(or $(RATE),40)

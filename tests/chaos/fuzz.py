@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import fakes
@@ -51,6 +52,19 @@ class Report:
     def growth(self) -> dict[str, float]:
         """Of the memory, once warm."""
         return {"server": growth(self.server_mib), "workers": growth(self.workers_mib)}
+
+    def record(self, *, command: str) -> dict[str, object]:
+        """What is written down of a run."""
+        return {
+            "command": command,
+            "date": f"{date.today()}",
+            "seconds": round(self.seconds),
+            "replies": {str(status): count for status, count in sorted(self.statuses.items())},
+            "faults": self.faults,
+            "growth": {name: round(share, 4) for name, share in self.growth.items()},
+            "server_mib": [round(mib, 1) for mib in self.server_mib],
+            "workers_mib": [round(mib, 1) for mib in self.workers_mib],
+        }
 
 
 async def fuzz(server: Server, key: str, *, bodies: int, seed: int) -> Report:
@@ -116,6 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bodies", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", type=Path, help="a file for what came of it")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         settings = settings_in(Path(folder))
@@ -135,6 +150,9 @@ def main() -> None:
     for fault in done.faults[:20]:
         print(fault)
     print(f"{len(done.faults)} faults")
+    if arguments.json:
+        made = done.record(command=f"make fuzz BODIES={arguments.bodies} SEED={arguments.seed}")
+        arguments.json.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
     sys.exit(bool(done.faults) or max(done.growth.values()) > FLAT)
 
 

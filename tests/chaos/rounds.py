@@ -5,6 +5,7 @@ the machine's affair.
 """
 
 import argparse
+import json
 import random
 import statistics
 import sys
@@ -13,10 +14,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 from chaos.arena import Arena
-from chaos.clients import Load
+from chaos.clients import Load, Told
 from chaos.faults import FAULTS
 
 CLIENTS = 4
@@ -83,14 +85,39 @@ def summarize(rows: Sequence[Row]) -> str:
 def _line(name: str, rows: Sequence[Row]) -> str:
     if not rows:
         return f"| {name} | 0 | | | | | |"
-    answers = sorted(row.answers_s for row in rows)
-    p99 = answers[min(len(answers) - 1, int(len(answers) * 0.99))]
-    whole = statistics.median(row.whole_s for row in rows)
-    times = (statistics.median(answers), p99, answers[-1], whole)
     breaches = sum(len(row.breaches) for row in rows)
-    return (
-        f"| {name} | {len(rows)} | {breaches} | " + " | ".join(f"{t:.2f} s" for t in times) + " |"
-    )
+    times = " | ".join(f"{seconds:.2f} s" for seconds in measure(rows).values())
+    return f"| {name} | {len(rows)} | {breaches} | {times} |"
+
+
+def measure(rows: Sequence[Row]) -> dict[str, float]:
+    """Seconds until the first answer, and until all workers had answered."""
+    answers = sorted(row.answers_s for row in rows)
+    times = {
+        "answers_s_median": statistics.median(answers),
+        "answers_s_p99": answers[min(len(answers) - 1, int(len(answers) * 0.99))],
+        "answers_s_longest": answers[-1],
+        "whole_s_median": statistics.median(row.whole_s for row in rows),
+    }
+    return {name: round(seconds, 2) for name, seconds in times.items()}
+
+
+def record(rows: Sequence[Row], told: Told, *, command: str, seconds: float) -> dict[str, object]:
+    """What is written down of a run."""
+    by_fault = {name: [row for row in rows if row.fault == name] for name in FAULTS}
+    return {
+        "command": command,
+        "date": f"{date.today()}",
+        "seconds": round(seconds),
+        "acknowledged_charges": len(told.charged),
+        "failures_told": len(told.failed),
+        "repeated_requests": told.repeated,
+        "replies": {str(status): count for status, count in sorted(told.replies.items())},
+        "breaches": [breach for row in rows for breach in row.breaches],
+        "faults": {
+            name: {"rounds": len(some), **measure(some)} for name, some in by_fault.items() if some
+        },
+    }
 
 
 @contextmanager
@@ -112,6 +139,7 @@ def main() -> None:
     parser.add_argument("--postgres", action="store_true", help="on PostgreSQL, not SQLite")
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", type=Path, help="a file for what came of it")
     arguments = parser.parse_args()
     began_s = time.monotonic()
     rows: list[Row] = []
@@ -130,6 +158,11 @@ def main() -> None:
         f" {told.repeated} requests repeated as their reply was lost;"
         f" replies {dict(sorted(told.replies.items()))}; {time.monotonic() - began_s:.0f} s"
     )
+    if arguments.json:
+        target = "make chaos-postgres" if arguments.postgres else "make chaos"
+        command = f"{target} ROUNDS={arguments.rounds} SEED={arguments.seed}"
+        made = record(rows, told, command=command, seconds=time.monotonic() - began_s)
+        arguments.json.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
     sys.exit(any(row.breaches for row in rows))
 
 

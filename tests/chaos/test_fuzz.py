@@ -1,6 +1,7 @@
 """A short run of the fuzzer; that it sends what it says; and that it would notice."""
 
 import asyncio
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -27,6 +28,14 @@ def test_hostile_bodies_bring_no_5xx_and_no_hang(tmp_path: Path) -> None:
     # Some are answered: a fuzzer that is refused at the door tries nothing.
     assert {200, 400, 401, 404, 405} <= {*done.statuses}
     assert done.statuses[200] > BODIES / 20
+
+
+def test_the_record_has_replies_faults_and_memory() -> None:
+    report = Report(Counter({200: 3, 0: 1}), ["500 for x"], [40, 50, 50, 60], [90] * 4, 7.4)
+    made = json.loads(json.dumps(report.record(command="make fuzz")))
+    assert (made["command"], made["seconds"], made["faults"]) == ("make fuzz", 7, ["500 for x"])
+    assert made["replies"] == {"0": 1, "200": 3}
+    assert made["growth"] == {"server": 0.2, "workers": 0.0}
 
 
 def test_equal_seeds_give_equal_bodies() -> None:

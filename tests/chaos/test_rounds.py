@@ -1,13 +1,15 @@
 """Every fault once, under load; and that the checks after a round would notice."""
 
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
 
 from chaos.arena import Arena
+from chaos.clients import Told
 from chaos.faults import FAULTS
-from chaos.rounds import Row, open_arena, play, summarize
+from chaos.rounds import Row, open_arena, play, record, summarize
 
 WITHIN_S = 20.0
 """The promise is 3 s on a free machine, which `make chaos` demands; a busy one gets this long."""
@@ -38,6 +40,17 @@ def test_no_promise_is_broken_by_any_fault(arena: Arena) -> None:
 def test_the_summary_has_a_line_for_each_fault() -> None:
     table = summarize([Row("disk full", 0.5, 1.0, ()), Row("disk full", 1.5, 3.0, ["x"])])
     assert "| disk full | 2 | 1 | 1.00 s | 1.50 s | 1.50 s | 2.00 s |" in table.splitlines()
+
+
+def test_the_record_has_all_faults_played_every_breach_and_all_that_was_told() -> None:
+    told = Told()
+    told.charged["LOG20200101000001"] = Decimal("0.01")
+    rows = [Row("disk full", 0.5, 1.0, ()), Row("disk full", 1.5, 3.0, ["x"])]
+    made = json.loads(json.dumps(record(rows, told, command="make chaos", seconds=7.4)))
+    assert made["command"] == "make chaos"
+    assert (made["seconds"], made["acknowledged_charges"], made["breaches"]) == (7, 1, ["x"])
+    times = {"answers_s_median": 1.0, "answers_s_p99": 1.5, "answers_s_longest": 1.5}
+    assert made["faults"] == {"disk full": {"rounds": 2, **times, "whole_s_median": 2.0}}
 
 
 def test_a_charge_that_is_not_in_the_ledger_is_noticed(arena: Arena) -> None:

@@ -120,6 +120,18 @@ def test_transaction_that_sqlite_ends_fails_its_whole_batch(
     assert names(db) == []
 
 
+def test_full_disk_fails_the_batch_and_the_writer_goes_on(db: Database) -> None:
+    db.write(open_account("before"))
+    (pages,) = db.reader.execute("PRAGMA page_count").fetchone()
+    # The error of a full file system, SQLITE_FULL, without one.
+    db.write(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}"))
+    with pytest.raises(StoreError, match="nothing was written: database or disk is full"):
+        db.write(open_account("x" * 1_000_000))
+    db.write(lambda connection: connection.execute("PRAGMA max_page_count = 4294967294"))
+    db.write(open_account("after"))
+    assert names(db) == ["before", "after"]
+
+
 def test_locked_database_fails_the_batch_and_the_writer_goes_on(db: Database, path: Path) -> None:
     db.write(lambda connection: connection.execute("PRAGMA busy_timeout = 0").close())
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
