@@ -209,7 +209,7 @@ def outcome(**changes: Any) -> Outcome:
 
 
 def test_the_documented_success_is_rendered_as_documented() -> None:
-    answered = outcome(type_name="图像识别", cost_micros=50_000, answer=Answer("8", 0.987654))
+    answered = outcome(type_name="图像识别", cost_micros=50_000, answer=Answer("8", 0.9877))
     body = parse(render_outcome(answered))
     assert (body["code"], body["msg"]) == (200, "识别成功")
     assert body["data"] == {
