@@ -3,13 +3,11 @@
 import asyncio
 import base64
 import json
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, quote_plus
 
 import httpx2
@@ -22,7 +20,8 @@ from conftest import issue_key
 from loupette.errors import BadField
 from loupette.settings import Settings
 from loupette.web.body import parse_body
-from serving import Server, parse, serve
+from rawhttp import head, read_reply
+from serving import Server, serve
 
 URL = "/api/v1/captcha.php"
 NewKey = Callable[..., str]
@@ -370,27 +369,6 @@ def server(small: Settings) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def key(small: Settings) -> str:
     return issue_key(small, "100")
-
-
-def head(key: str, *lines: str) -> bytes:
-    start = [
-        f"POST {URL} HTTP/1.1",
-        "Host: localhost",
-        f"X-API-Key: {key}",
-        f"Content-Type: {JSON}",
-    ]
-    return "\r\n".join([*start, *lines, "", ""]).encode()
-
-
-def read_reply(connection: socket.socket) -> tuple[int, Any]:
-    received = bytearray()
-    while b"\r\n\r\n" not in received:
-        received += connection.recv(65536)
-    top, _, body = bytes(received).partition(b"\r\n\r\n")
-    length = int(top.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-    while len(body) < length:
-        body += connection.recv(65536)
-    return int(top.split()[1]), parse(body)
 
 
 def test_a_body_announced_too_large_is_refused_unread(server: Server, key: str) -> None:

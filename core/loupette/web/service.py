@@ -57,15 +57,23 @@ class Service:
         Raises:
             Overloaded: none is left; nothing was held.
         """
-        if self.in_flight >= self.settings.max_in_flight:
-            raise Overloaded(
-                f"{self.in_flight} requests are already being answered", retry_after_s=1.0
-            )
+        self.refuse_when_full()
         self.in_flight += 1
         try:
             yield
         finally:
             self.in_flight -= 1
+
+    def refuse_when_full(self) -> None:
+        """Refuse what there would be no place for, before anything is done for it.
+
+        Raises:
+            Overloaded: no place is left.
+        """
+        if self.in_flight >= self.settings.max_in_flight:
+            raise Overloaded(
+                f"{self.in_flight} requests are already being answered", retry_after_s=1.0
+            )
 
     @contextmanager
     def stranger(self) -> Iterator[None]:

@@ -100,6 +100,7 @@ async def solve_for(request: Request, key: KeyRecord, fields: Fields) -> Respons
 async def _solve(request: Request, service: Service, progress: _Progress) -> Response:
     in_header = header_key(request)
     if in_header is None:
+        service.refuse_when_full()
         with service.stranger():
             fields = await _read(request, service)
         secret = one_key(None, api_key_in(fields))
