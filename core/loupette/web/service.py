@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ class Service:
     in_flight: int = 0
     strangers: int = 0
     metrics: Metrics = field(init=False)
+    _bodies: Counter[int] = field(default_factory=Counter)
     _samples: dict[int, asyncio.Task[bytes]] = field(default_factory=dict)
     _cards: dict[int, asyncio.Task[Card | None]] = field(default_factory=dict)
     _tiers: dict[int, asyncio.Task[Tier | None]] = field(default_factory=dict)
@@ -74,6 +76,27 @@ class Service:
             raise Overloaded(
                 f"{self.in_flight} requests are already being answered", retry_after_s=1.0
             )
+
+    @contextmanager
+    def reading(self, key: KeyRecord) -> Iterator[None]:
+        """Count a body that an account is sending: as many at once as there are places left.
+
+        So accounts that hold their bodies back, however many they are, leave places for others.
+
+        Raises:
+            Overloaded: it sends more than that.
+        """
+        account = key.account_id
+        if self._bodies[account] > self.settings.max_in_flight - self.in_flight:
+            raise Overloaded(
+                f"{self._bodies[account]} bodies of this account are already awaited",
+                retry_after_s=1.0,
+            )
+        self._bodies[account] += 1
+        try:
+            yield
+        finally:
+            self._bodies[account] -= 1
 
     @contextmanager
     def stranger(self) -> Iterator[None]:

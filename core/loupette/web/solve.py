@@ -110,7 +110,8 @@ async def _solve(request: Request, service: Service, progress: _Progress) -> Res
     # Refusals are cheapest before the body is read.
     call = await _admit(service, progress, await identify(service.engine, in_header))
     with service.room():
-        fields = await _read(request, service)
+        with service.reading(call.key):
+            fields = await _read(request, service)
         one_key(in_header, api_key_in(fields))
         return await _answer(request, service, progress, call, fields)
 
