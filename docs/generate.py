@@ -62,6 +62,7 @@ MENDS = {
     "unsupported_option": "leave it out, or use one the message lists",
     "unknown_type": "use a type ID from `/types`",
     "body_too_large": "send a smaller image",
+    "head_too_large": "send the image in the body, not in the URL or a header",
     "unsupported_content_type": "send JSON or a form",
     "idempotency_mismatch": "use a new Idempotency-Key for a new request",
     "bad_image": "read the message",

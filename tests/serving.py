@@ -128,6 +128,7 @@ def serve(
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         port = listener.getsockname()[1]
         command = [sys.executable, "-m", "uvicorn", "server:app", "--app-dir", str(ROOT)]
+        command += ["--http", "loupette.web.protocol:LimitedProtocol"]
         process = subprocess.Popen(
             [*command, "--fd", str(listener.fileno()), "--log-level", log_level],
             env={**os.environ, **_environment(settings)},
@@ -178,6 +179,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "LOUPETTE_REGISTRY": str(settings.registry),
         "LOUPETTE_WORKERS": str(settings.workers),
         "LOUPETTE_MAX_IN_FLIGHT": str(settings.max_in_flight),
+        "LOUPETTE_MAX_BODY_BYTES": str(settings.max_body_bytes),
         "LOUPETTE_BODY_TIMEOUT_S": str(settings.body_timeout_s),
         "LOUPETTE_PLUGINS": ",".join(settings.plugins),
         "LOUPETTE_LOG_FORMAT": settings.log_format,

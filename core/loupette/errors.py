@@ -12,6 +12,7 @@ LoupetteError
 │   │   ├── UnsupportedOption
 │   │   ├── UnknownType
 │   │   ├── BodyTooLarge
+│   │   ├── HeadTooLarge
 │   │   ├── UnsupportedContentType
 │   │   └── IdempotencyMismatch
 │   ├── BadImage                    the posted image cannot be used
@@ -147,6 +148,13 @@ class BodyTooLarge(BadRequest):
 
     reason = "body_too_large"
     zh = "请求体过大"
+
+
+class HeadTooLarge(BadRequest):
+    """The head, which is the URL and the headers, is over the limit."""
+
+    reason = "head_too_large"
+    zh = "请求头过大"
 
 
 class UnsupportedContentType(BadRequest):

@@ -17,6 +17,7 @@ from loupette.messages import set_up_messages
 from loupette.settings import Settings
 from loupette.sources import list_files
 from loupette.web.app import create_app
+from loupette.web.protocol import LimitedProtocol
 
 _DRAIN_S = 10
 _YOUNG_OBJECTS = 10_000
@@ -89,6 +90,7 @@ def _config(settings: Settings, app: Starlette | str) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_config=None if settings.log_format == "json" else uvicorn.config.LOGGING_CONFIG,
+        http=LimitedProtocol,
         lifespan="on",
         ws="none",
         access_log=False,

@@ -46,7 +46,7 @@ def create_app(settings: Settings) -> Starlette:
     """
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
         plugins = load_plugins(settings.modules)
         for failure in plugins.failures:
             _log.error("plugin %s did not load: %s", failure.name, failure.reason)
@@ -72,7 +72,7 @@ def create_app(settings: Settings) -> Starlette:
                 asyncio.create_task(check_ledger(engine, service.metrics, every_s=_CHECK_EVERY_S)),
             ]
             try:
-                yield
+                yield {"settings": settings}  # for LimitedProtocol
             finally:
                 for chore in chores:
                     chore.cancel()

@@ -13,6 +13,7 @@ from loupette.errors import (
     BadRequest,
     CallerError,
     ClientGone,
+    HeadTooLarge,
     InsufficientBalance,
     InternalError,
     LoupetteError,
@@ -43,6 +44,7 @@ CODES: Mapping[type[LoupetteError], tuple[int, str]] = {
     NotFound: (404, "未找到"),
     MethodNotAllowed: (405, "请求方法不允许"),
     RateLimited: (429, "请求过于频繁"),
+    HeadTooLarge: (431, "请求头过大"),
     ClientGone: (499, "客户端已断开"),
     SolverError: (500, "服务器错误"),
     InternalError: (500, "服务器错误"),
@@ -59,6 +61,7 @@ ENGLISH: Mapping[str, str] = {
     "未找到": "Not found",
     "请求方法不允许": "Method not allowed",
     "请求过于频繁": "Too many requests",
+    "请求头过大": "Request head too large",
     "客户端已断开": "Client gone",
     "服务器错误": "Server error",
 }
