@@ -4,6 +4,7 @@ import base64
 import json
 import select
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -135,3 +136,49 @@ def test_a_request_that_is_being_answered_may_take_longer(
         assert (status, reply["error"]["reason"]) == (500, "solver_timeout")
         connection.sendall(livez()[10:])
         assert read_reply(connection)[0] == 200
+
+
+def test_the_rest_of_a_refused_body_is_read_and_the_connection_kept(server: Server) -> None:
+    """A client may send all before it reads; closed on it, it would lose the reply."""
+    rest = b"x" * 60 * KILOBYTE
+    with server.connect() as connection:
+        connection.sendall(head("ak_of_nobody", f"Content-Length: {len(rest)}"))
+        assert read_reply(connection)[0] == 401
+        connection.sendall(rest + livez())
+        assert read_reply(connection)[0] == 200
+
+
+ENDLESS = {
+    "announced": ("Content-Length: 99999999999", b"x" * KILOBYTE),
+    "chunked": ("Transfer-Encoding: chunked", b"400\r\n" + b"x" * KILOBYTE + b"\r\n"),
+    "trailers": ("Transfer-Encoding: chunked", b"a: b\r\n" * 200),
+}
+
+
+@pytest.mark.parametrize(("line", "piece"), ENDLESS.values(), ids=ENDLESS)
+@pytest.mark.parametrize("is_known", [True, False], ids=["known", "unknown"])
+def test_a_refused_body_without_end_is_cut_off(
+    server: Server, settings: Settings, is_known: bool, line: str, piece: bytes
+) -> None:
+    key = issue_key(settings) if is_known else "ak_of_nobody"
+    most = 64 * KILOBYTE**2
+    with server.connect() as connection:
+        connection.sendall(head(key, line) + (b"0\r\n" if piece.startswith(b"a") else b""))
+        sent = 0
+        with suppress(ConnectionError):
+            while sent < most:
+                connection.sendall(piece)
+                sent += len(piece)
+        assert sent < most
+
+
+def test_a_refused_body_that_trickles_is_cut_off(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(head("ak_of_nobody", "Content-Length: 1000"))
+        assert read_reply(connection)[0] == 401
+        deadline_s = time.monotonic() + 10
+        with suppress(ConnectionError):
+            while not select.select([connection], [], [], 0.05)[0]:
+                assert time.monotonic() < deadline_s, "it goes on being read"
+                connection.sendall(b"x")
+        assert is_closed(connection)

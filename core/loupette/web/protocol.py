@@ -1,4 +1,4 @@
-"""What uvicorn leaves without a limit: the size of a head, and the time for it."""
+"""What uvicorn leaves without a limit: the size of a head, the time for it, the rest of a body."""
 
 import asyncio
 from itertools import chain
@@ -19,17 +19,21 @@ class LimitedProtocol(HttpToolsProtocol):
     """One connection, which is closed where nothing comes of it.
 
     Settings come with the lifespan's state. Wherever no request is being answered, a connection has
-    `LOUPETTE_BODY_TIMEOUT_S` for its next head.
+    `LOUPETTE_BODY_TIMEOUT_S` for its next head. What remains of a body that was refused is no
+    request, but read for so long: a client that sends all before it reads its reply can do so.
     """
 
     _in_body = False
     _unread = 0
-    """Bytes that came since the last head or body was complete."""
+    """Bytes that came since the last head, body or reply was complete."""
     _deadline: asyncio.TimerHandle | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: whatever uvicorn gives
         super().__init__(*args, **kwargs)
-        self._timeout_s: float = self.app_state["settings"].body_timeout_s
+        settings = self.app_state["settings"]
+        self._timeout_s: float = settings.body_timeout_s
+        # In chunks, what is no body may be as much again; of trailers nobody else counts the bytes.
+        self._longest_body: int = 2 * settings.max_body_bytes
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its parent's
         """Begin to wait for the first head."""
@@ -45,7 +49,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Count what came."""
         self._unread += len(data)
         super().data_received(data)
-        if not self._in_body and self._unread > _LONGEST_HEAD:
+        if self._unread > (self._longest_body if self._in_body else _LONGEST_HEAD):
             self._cut_off()
         if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
             self._await_head()
@@ -65,6 +69,11 @@ class LimitedProtocol(HttpToolsProtocol):
         self._unread = 0
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """What comes now of the body is its rest."""
+        self._unread = 0
+        super().on_response_complete()
+
     def _head_bytes(self) -> int:
         return len(self.url) + sum(map(len, chain.from_iterable(self.headers)))
 
@@ -80,9 +89,10 @@ class LimitedProtocol(HttpToolsProtocol):
     def _cut_off(self) -> None:
         if self.transport.is_closing():
             return
-        refusal = _refusal()
-        lines = b"".join(b"%b: %b\r\n" % header for header in refusal.raw_headers)
-        self.transport.write(STATUS_LINE[431] + lines + b"\r\n" + bytes(refusal.body))
+        if not self._in_body:
+            refusal = _refusal()
+            lines = b"".join(b"%b: %b\r\n" % header for header in refusal.raw_headers)
+            self.transport.write(STATUS_LINE[431] + lines + b"\r\n" + bytes(refusal.body))
         self.transport.close()
 
 
