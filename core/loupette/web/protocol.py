@@ -74,6 +74,11 @@ class LimitedProtocol(HttpToolsProtocol):
         self._unread = 0
         super().on_response_complete()
 
+    def drop_unfinished(self) -> None:
+        """Close the connection if the body of its request is not complete."""
+        if self._in_body:
+            self.transport.close()
+
     def _head_bytes(self) -> int:
         return len(self.url) + sum(map(len, chain.from_iterable(self.headers)))
 
