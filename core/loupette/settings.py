@@ -60,8 +60,8 @@ class Settings:
         plugins_dir: folder of one-file plugins to load while they are written. What lies in it is
             run, and `loupette serve` starts anew when it changes.
         trace_plugins: say how long each plugin took to be imported and asked.
-        metrics_from: networks whose machines may read ``/metrics``, comma separated; nobody may
-            where it is empty.
+        metrics_from: networks whose machines may read ``/metrics``, and the reasons in ``/readyz``,
+            comma separated; nobody may where it is empty.
         log_format: of the messages on standard error, `text` or `json`.
         images: what is kept of callers' images: `none`, `hash` for the SHA-256 in the log, or
             that and the files for some days, such as `7d`.

@@ -26,6 +26,14 @@ def wait_ready(client: TestClient) -> None:
     client.portal.call(asyncio.wait_for, app.state.service.engine.pool.wait_ready(), 60)
 
 
+def readyz(client: TestClient, sender: str = "127.0.0.1", **headers: str) -> Any:
+    """Ask as a machine with this address; the server runs already."""
+    machine = TestClient(client.app, client=(sender, 50000))
+    machine.portal = client.portal
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return machine.get("/readyz", headers=names)
+
+
 def registry(*types: int) -> str:
     return "\n".join(f"[types.{type_id}]" for type_id in types)
 
@@ -65,7 +73,7 @@ def test_types_out_of_order_are_named_and_the_others_work(
     settings = make_settings(tmp_path, text, plugins=PLUGINS, workers=1, always_200=always_200)
     with TestClient(create_app(settings)) as client:
         wait_ready(client)
-        ready = client.get("/readyz")
+        ready = readyz(client)
         answer = client.post(
             "/api/v1/captcha.php",
             headers={"X-API-Key": issue_key(settings)},
@@ -77,6 +85,24 @@ def test_types_out_of_order_are_named_and_the_others_work(
     assert "no sample today" in types[str(hostile.NO_SAMPLE)]
     assert "the model is missing" in types[str(hostile.NO_LOAD)]
     assert answer.json()["data"]["result"] == "40x20"
+
+
+def test_what_is_wrong_is_for_the_operator_alone(
+    make_settings: Callable[..., Settings], tmp_path: Any
+) -> None:
+    """Anybody was shown a plugin's exception."""
+    settings = make_settings(tmp_path, registry(hostile.NO_LOAD), plugins=PLUGINS, workers=1)
+    with TestClient(create_app(settings)) as client:
+        wait_ready(client)
+        told = [
+            readyz(client, "192.0.2.7"),
+            readyz(client, X_Forwarded_For="192.0.2.7"),
+            readyz(client),
+        ]
+    strangers, passed_on, operators = (reply.json()["data"]["types"] for reply in told)
+    assert {reply.status_code for reply in told} == {503}
+    assert strangers == passed_on == {str(hostile.NO_LOAD): "out_of_order"}
+    assert "the model is missing" in operators[str(hostile.NO_LOAD)]
 
 
 def test_a_type_taken_out_later_is_told_refused_free_and_no_reason_to_be_unready(
@@ -91,9 +117,9 @@ def test_a_type_taken_out_later_is_told_refused_free_and_no_reason_to_be_unready
 
     with TestClient(create_app(settings)) as client:
         wait_ready(client)
-        while not (failures := client.get("/readyz").json()["data"]["types"])[
-            str(fakes.DIES)
-        ].startswith("5 of its last"):
+        while not (failures := readyz(client).json()["data"]["types"])[str(fakes.DIES)].startswith(
+            "5 of its last"
+        ):
             assert failures[str(fakes.DIES)] == "ready"
             refused = post(fakes.DIES, black())
             assert (refused["code"], refused["data"]["cost"]) == (500, 0)

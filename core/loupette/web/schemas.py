@@ -238,7 +238,9 @@ def schemas() -> dict[str, Schema]:
                 "types": {
                     "type": "object",
                     "additionalProperties": described(
-                        TEXT, "状态", "ready, starting, or what is wrong"
+                        TEXT,
+                        "状态",
+                        "ready, starting or out_of_order; for operators what is wrong",
                     ),
                 }
             }
