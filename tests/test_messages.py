@@ -108,10 +108,14 @@ def run(program: str) -> str:
     """What a process of its own says, as logging is set up for a whole process."""
     script = f"import logging, warnings\nfrom loupette.messages import *\n{program}"
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=True,
     )
-    assert done.stdout == ""
-    return done.stderr
+    return done.stdout
 
 
 def test_requests_are_told_in_json_only() -> None:
@@ -119,6 +123,33 @@ def test_requests_are_told_in_json_only() -> None:
     assert run(f"set_up_messages('text'); {say}") == "INFO: loupette.x: two\n"
     lines = run(f"set_up_messages('json'); {say}").splitlines()
     assert [json.loads(line)["message"] for line in lines] == ["one", "two"]
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("name", ["loupette.x", "uvicorn.error"])
+def test_neither_form_has_keys_or_images_also_of_uvicorn(name: str, form: str) -> None:
+    said = run(
+        f"import uvicorn\nuvicorn.Config('x')\nset_up_messages({form!r})\n"
+        f"try: raise ValueError({KEY!r})\n"
+        f"except ValueError: logging.getLogger({name!r}).exception('no %s', {IMAGE!r})"
+    )
+    assert "no ..." in said
+    assert "ValueError: ak_..." in said
+    assert KEY[3:] not in said
+    assert IMAGE[20:60] not in said
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_neither_form_has_the_query_of_an_access_line(form: str) -> None:
+    """Lines for people had it, and with it the keys that callers put there."""
+    arguments = ("127.0.0.1:5", "GET", f"/api/v1/logs?api_key={KEY}&x=1", "1.1", 401)
+    said = run(
+        f"import uvicorn\nuvicorn.Config('x')\nset_up_messages({form!r})\n"
+        f"logging.getLogger('uvicorn.access').info('%s - %s %s %s %d', *{arguments!r})"
+    )
+    assert "/api/v1/logs " in said
+    assert "401" in said
+    assert "api_key" not in said
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

@@ -14,6 +14,7 @@ PLUGINS = "loupette.manager"
 """The logger that says how long plugins took, where ``LOUPETTE_TRACE_PLUGINS`` asks for it. It is
 asked here, as workers and commands have the variable, but no settings, in common."""
 
+_LINE = "%(levelname)s: %(name)s: %(message)s"
 _FACTS = ("log_id", "type", "outcome", "code", "ms")
 _LONGEST_MESSAGE = 2000
 _LONGEST_TRACEBACK = 8000
@@ -28,24 +29,39 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Time, level, logger and message, with the facts of a request where it is about one."""
-        message = record.getMessage()
-        if record.name == "uvicorn.access":
-            message = _QUERY.sub("", message)  # callers put keys and images there, wrongly
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         told: dict[str, object] = {
             "time": moment.replace("+00:00", "Z"),
             "level": record.levelname,
             "logger": record.name,
-            "message": _clean(message)[:_LONGEST_MESSAGE],
+            "message": _clean(record.getMessage(), record)[:_LONGEST_MESSAGE],
         }
         told |= {name: vars(record)[name] for name in _FACTS if name in vars(record)}
         if record.exc_info:
-            trace = _clean(self.formatException(record.exc_info))
+            trace = _clean(self.formatException(record.exc_info), record)
             told["traceback"] = trace[-_LONGEST_TRACEBACK:]  # the end says what went wrong
         return json.dumps(told)
 
 
-def _clean(text: str) -> str:
+class TextFormatter(logging.Formatter):
+    """The lines of another formatter, without keys and images.
+
+    Args:
+        form: makes the lines.
+    """
+
+    def __init__(self, form: logging.Formatter) -> None:
+        super().__init__()
+        self._form = form
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message, and the traceback where there is one."""
+        return _clean(self._form.format(record), record)
+
+
+def _clean(text: str, record: logging.LogRecord) -> str:
+    if record.name == "uvicorn.access":
+        text = _QUERY.sub("", text)  # callers put keys and images there, wrongly
     return _LEFT_OUT.sub("...", text)
 
 
@@ -54,22 +70,30 @@ def set_up_messages(form: LogFormat, *, stream: TextIO | None = None) -> None:
 
     Args:
         form: of the messages.
-        stream: where those in JSON go, standard error unless given.
+        stream: where they go, standard error unless given.
     """
     if Settings.from_environment().trace_plugins:
         logging.getLogger(PLUGINS).setLevel(logging.DEBUG)
     # It has a line for every broken form; who sends those without end would fill the disk.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
-    if form == "text":
-        logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(name)s: %(message)s")
-        logging.getLogger(REQUESTS).setLevel(logging.WARNING)
-        return
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.captureWarnings(True)
+    if form == "text":
+        handler.setFormatter(TextFormatter(logging.Formatter(_LINE)))
+        logging.basicConfig(level=logging.INFO, handlers=[handler])
+        logging.getLogger(REQUESTS).setLevel(logging.WARNING)
+    else:
+        handler.setFormatter(JsonFormatter())
+        logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+        logging.captureWarnings(True)
     for name in ("uvicorn", "uvicorn.access"):
-        logger = logging.getLogger(name)
-        if logger.handlers:  # uvicorn's own; there are none where it was told to be silent
-            logger.handlers.clear()
-            logger.propagate = True
+        _take_over(logging.getLogger(name), form)
+
+
+def _take_over(logger: logging.Logger, form: LogFormat) -> None:
+    """Of uvicorn's own handlers; there are none where it was told to be silent."""
+    if form == "json" and logger.handlers:
+        logger.handlers.clear()
+        logger.propagate = True
+    for handler in logger.handlers:
+        if not isinstance(handler.formatter, TextFormatter):
+            handler.setFormatter(TextFormatter(handler.formatter or logging.Formatter()))

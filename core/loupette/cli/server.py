@@ -31,13 +31,13 @@ it looked at those in progress once in 16 requests: an eighth of the processor t
 
 def run_server(settings: Settings, sockets: Sequence[socket.socket]) -> None:
     """Serve until SIGTERM or Ctrl-C; ends the process with 1 where it could not start."""
-    set_up_messages(settings.log_format)
     gc.set_threshold(_YOUNG_OBJECTS)
     # uvicorn drains on SIGTERM, then raises it again for whoever listened before: a clean end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     app = create_app(settings)
     signal.signal(signal.SIGHUP, lambda *_: _renew(app))
     server = _Server(_config(settings, app), app)
+    set_up_messages(settings.log_format)  # now that uvicorn's own are there, which are cleaned too
     with suppress(KeyboardInterrupt):
         server.run(sockets=list(sockets))
     if not server.started:
