@@ -23,18 +23,18 @@ def read_reply(connection: socket.socket) -> tuple[int, Any]:
 
 def read_whole_reply(connection: socket.socket) -> tuple[int, dict[str, str], Any]:
     """The same with its headers, their names in lower case."""
-    received = bytearray()
-    while b"\r\n\r\n" not in received:
-        received += _receive(connection)
-    top, _, body = bytes(received).partition(b"\r\n\r\n")
-    first, *lines = top.decode().split("\r\n")
+    top = b""
+    while not top.endswith(b"\r\n\r\n"):
+        top += _receive(connection, 1)  # no more: another reply may follow
+    first, *lines = top.decode().removesuffix("\r\n\r\n").split("\r\n")
     headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-    while len(body) < int(headers["content-length"]):
-        body += _receive(connection)
+    body = b""
+    while (missing := int(headers["content-length"]) - len(body)) > 0:
+        body += _receive(connection, missing)
     return int(first.split()[1]), headers, parse(body)
 
 
-def _receive(connection: socket.socket) -> bytes:
-    data = connection.recv(65536)
+def _receive(connection: socket.socket, most: int) -> bytes:
+    data = connection.recv(most)
     assert data, "the connection was closed before the reply was complete"
     return data

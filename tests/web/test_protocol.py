@@ -99,6 +99,20 @@ def test_a_head_over_the_limits_is_refused(server: Server, request_: bytes) -> N
         assert is_closed(connection)
 
 
+@pytest.mark.parametrize("request_", TOO_LARGE.values(), ids=TOO_LARGE)
+@pytest.mark.parametrize("share", [0.9, 1.0])
+def test_a_head_that_comes_along_with_another_request_is_refused(
+    server: Server, request_: bytes, share: float
+) -> None:
+    cut = int(len(request_) * share)
+    with server.connect() as connection:
+        connection.sendall(livez() + request_[:cut])
+        assert read_reply(connection)[0] == 200
+        connection.sendall(request_[cut:])
+        assert_refused(read_reply(connection))
+        assert is_closed(connection)
+
+
 def test_heads_just_below_the_limits_are_taken_on_one_connection(server: Server) -> None:
     with server.connect() as connection:
         for long in (livez(f"X-Long: {'x' * 65_000}"), livez(*["a: b"] * 99)):

@@ -25,7 +25,12 @@ class LimitedProtocol(HttpToolsProtocol):
 
     _in_body = False
     _unread = 0
-    """Bytes that came since the last head, body or reply was complete."""
+    """Bytes that came in further pieces since the last head or body was complete, or the reply to
+    one that is not."""
+    _piece = 0
+    """Bytes of what was received last."""
+    _carried = 0
+    """Of the piece in which the last body ended; a head may begin in it."""
     _deadline: asyncio.TimerHandle | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: whatever uvicorn gives
@@ -47,7 +52,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Count what came."""
-        self._unread += len(data)
+        self._piece = len(data)
+        self._unread += self._piece
         super().data_received(data)
         if self._unread > (self._longest_body if self._in_body else _LONGEST_HEAD):
             self._cut_off()
@@ -56,10 +62,15 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Have the request answered, by a refusal if its head is too large."""
+        most = self._unread + self._carried
         self._in_body = True
         self._unread = 0
-        self._stop_waiting()
-        if len(self.headers) > _MOST_HEADERS or self._head_bytes() > _LONGEST_HEAD:
+        if self._deadline is not None:
+            self._stop_waiting()
+        # Added up only where it may be too much: this is done for every request.
+        if len(self.headers) > _MOST_HEADERS or (
+            most > _LONGEST_HEAD and self._head_bytes() > _LONGEST_HEAD
+        ):
             self.app, self.url = _refusal(), b"/"  # uvicorn cannot parse one so long
         super().on_headers_complete()
 
@@ -67,11 +78,13 @@ class LimitedProtocol(HttpToolsProtocol):
         """What comes now is a head."""
         self._in_body = False
         self._unread = 0
+        self._carried = self._piece
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """What comes now of the body is its rest."""
-        self._unread = 0
+        if self._in_body:
+            self._unread = 0
         super().on_response_complete()
 
     def drop_unfinished(self) -> None:
