@@ -15,6 +15,12 @@ import psycopg
 
 _USER = "postgres"
 _WITHIN_S = 30.0
+_FULL = """
+CREATE OR REPLACE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100';
+END $$;
+CREATE TRIGGER full_disk BEFORE INSERT ON ledger FOR EACH STATEMENT EXECUTE FUNCTION full_disk()
+"""
 
 
 class Server:
@@ -79,6 +85,15 @@ class Server:
             if time.monotonic() > until_s:
                 raise TimeoutError(self._log.read_text())
             time.sleep(0.05)  # between two looks; how often it looks changes no result
+
+    @contextmanager
+    def refusing_charges(self, database: str = "postgres") -> Iterator[None]:
+        """As where it can write its log, but not the ledger: errors, and connections stay."""
+        self.execute(_FULL, database)
+        try:
+            yield
+        finally:
+            self.execute("DROP TRIGGER full_disk ON ledger", database)
 
     def stop(self) -> None:
         """End it at once, but in order."""

@@ -65,9 +65,13 @@ def _state(pid: int) -> str:
 def _fill_disk(arena: Arena, rng: random.Random, load: Load) -> float:
     """No file of the server may grow beyond a size; what any user may do to their own process.
 
-    With PostgreSQL it is the database's disk, which its callers wait for.
+    With PostgreSQL it is the database's disk: first charges fail, and others are made again; then
+    its log cannot be written, which callers wait for.
     """
     if arena.postgres:
+        with arena.postgres.refusing_charges():
+            load.wait_for(failures=rng.randint(1, 20))
+        load.wait_for(answers=20)
         arena.postgres.fill_disk()
         return time.monotonic()
     pid = arena.server.process.pid

@@ -285,8 +285,10 @@ class RequestWriter:
 
         Not where the time was up, which each of them might take again.
         """
+        # Not execute("ROLLBACK"): of the statements after the one that failed psycopg believes that
+        # they were prepared, and each would fail for ever. This forgets them.
         with suppress(psycopg.Error):
-            self._connection.raw.execute("ROLLBACK")
+            self._connection.raw.rollback()
         if len(batch) == 1 or isinstance(error, psycopg.errors.QueryCanceled):
             for job in batch:
                 job.error = _explain(error)
