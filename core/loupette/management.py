@@ -62,6 +62,7 @@ class Management:
         self._registered = engine.catalogue
         self._db = engine.database
         self._overrides: dict[int, Override] = {}
+        self._applying = asyncio.Lock()
 
     # Sessions
 
@@ -261,13 +262,17 @@ class Management:
 
     async def apply_overrides(self) -> None:
         """Put what was decided into the engine's catalogue."""
-        self._overrides = await asyncio.to_thread(lambda: overrides.list_overrides(self._db.reader))
-        types = {
-            type_id: _decided(served, self._overrides.get(type_id))
-            for type_id, served in self._registered.types.items()
-        }
-        served = {type_id: one for type_id, one in types.items() if one is not None}
-        self._engine.catalogue = replace(self._registered, types=served)
+        async with self._applying:  # else what was read first might be put in last
+            self._overrides = await asyncio.to_thread(self._read_overrides)
+            types = {
+                type_id: _decided(served, self._overrides.get(type_id))
+                for type_id, served in self._registered.types.items()
+            }
+            served = {type_id: one for type_id, one in types.items() if one is not None}
+            self._engine.catalogue = replace(self._registered, types=served)
+
+    def _read_overrides(self) -> dict[int, Override]:
+        return overrides.list_overrides(self._db.reader)
 
 
 def _decided(served: ServedType, override: Override | None) -> ServedType | None:

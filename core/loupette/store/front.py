@@ -24,7 +24,14 @@ class Held(Protocol):
 
 
 class Front(Protocol):
-    """A server's keys, rates, log ids and holds; used on the event loop, which it never blocks."""
+    """A server's keys, rates, log ids and holds; used on the event loop, which it never blocks.
+
+    Attributes:
+        types_changed: set as soon as another server of the database may have decided on a type, and
+            cleared by who reads that.
+    """
+
+    types_changed: asyncio.Event
 
     @property
     def open_holds(self) -> int:
@@ -95,10 +102,6 @@ class Front(Protocol):
         """Do what must be done again and again while serving, until it is cancelled."""
         ...
 
-    async def until_types_change(self) -> None:
-        """Wait until another server of the database may have decided on a type."""
-        ...
-
     async def record(self, entry: LogEntry, reply: IdempotentReply | None = None) -> int:
         """Log a request that was not charged; gives the account's balance."""
         ...
@@ -113,6 +116,7 @@ class LocalFront:
         self._counter = LogCounter(db)
         self._limiter = Limiter()
         self._waking = Waking()
+        self.types_changed = asyncio.Event()  # there is no other server
 
     @property
     def open_holds(self) -> int:
@@ -156,9 +160,6 @@ class LocalFront:
 
     async def tend(self) -> None:
         return  # a hold here dies with its server
-
-    async def until_types_change(self) -> None:
-        await asyncio.Event().wait()  # there is no other server
 
     async def record(self, entry: LogEntry, reply: IdempotentReply | None = None) -> int:
         return await self._waking.wait(logs.record(self._db, entry, reply))

@@ -32,6 +32,7 @@ from loupette.web.solve import solve
 
 _PURGE_EVERY_S = 3600.0
 _CHECK_EVERY_S = 60.0
+_AGAIN_S = 1.0
 _CHECK_SHARE = 0.05
 """Of one core's time: a large ledger is checked less often."""
 
@@ -68,7 +69,7 @@ def create_app(settings: Settings) -> Starlette:
             chores = [
                 asyncio.create_task(purge(engine, every_s=_PURGE_EVERY_S)),
                 asyncio.create_task(engine.front.tend()),
-                asyncio.create_task(follow_types(engine, management)),
+                asyncio.create_task(follow_types(engine, management, again_s=_AGAIN_S)),
                 asyncio.create_task(check_ledger(engine, service.metrics, every_s=_CHECK_EVERY_S)),
             ]
             try:
@@ -138,14 +139,18 @@ async def purge(engine: Engine, *, every_s: float) -> None:
         await asyncio.sleep(every_s)
 
 
-async def follow_types(engine: Engine, management: Management) -> None:
+async def follow_types(engine: Engine, management: Management, *, again_s: float) -> None:
     """Take over what is decided on types at other servers of the database."""
+    changed = engine.front.types_changed
     while True:
-        await engine.front.until_types_change()
+        await changed.wait()
+        changed.clear()  # before it is read: what is decided meanwhile is read once more
         try:
             await management.apply_overrides()
         except Exception:
             _log.exception("decisions on types were not read")
+            changed.set()
+            await asyncio.sleep(again_s)
 
 
 async def check_ledger(engine: Engine, metrics: Metrics, *, every_s: float) -> None:

@@ -74,7 +74,10 @@ class SharedFront:
         self._next_id, self._last_id = 1, 0
         self._taking_ids = asyncio.Lock()
         self._holds: set[_Hold] = set()
+        self.types_changed = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         db.notices.on(KEYS, self._forget_keys)
+        db.notices.on(TYPES, self._tell_of_types)
 
     @property
     def open_holds(self) -> int:
@@ -94,6 +97,10 @@ class SharedFront:
 
     def _forget_keys(self) -> None:
         self._keys = {}
+
+    def _tell_of_types(self) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self.types_changed.set)
 
     async def find_session(self, secret: str, *, now_ms: int) -> KeyRecord | None:
         return await asyncio.to_thread(
@@ -244,12 +251,6 @@ class SharedFront:
             except (LoupetteError, psycopg.Error) as error:
                 _log.warning("the database was not tended: %s", error)
             await asyncio.sleep(every_s)
-
-    async def until_types_change(self) -> None:
-        changed = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        with self._notices.hearing(TYPES, lambda: loop.call_soon_threadsafe(changed.set)):
-            await changed.wait()
 
 
 def _sweep(connection: Connection) -> None:

@@ -2,8 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 
 import psycopg
 
@@ -40,16 +40,6 @@ class Notices:
     def on(self, what: str, listener: Callable[[], object]) -> None:
         """Have a function called, in this object's thread, when something may have changed."""
         self._listeners.append((what, listener))
-
-    @contextmanager
-    def hearing(self, what: str, listener: Callable[[], object]) -> Iterator[None]:
-        """Have it called for a time."""
-        entry = (what, listener)
-        self._listeners.append(entry)
-        try:
-            yield
-        finally:
-            self._listeners.remove(entry)
 
     def close(self) -> None:
         """End the thread, with a notice to itself that nobody else minds."""
