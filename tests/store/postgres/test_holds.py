@@ -285,7 +285,7 @@ def test_hold_that_was_committed_but_not_heard_of_is_given_back(
             await front.hold(made.record.account_id, 1, within_s=60)
         await until(lambda: nothing_is_held(server))
 
-    monkeypatch.setattr("loupette.store.postgres.writer.PATIENCE_S", 0.0)
+    monkeypatch.setattr(server._outage, "patience_s", 0.0)
     monkeypatch.setattr(RequestWriter, "_transact", lose)
     runner.run(scenario())
 

@@ -155,7 +155,7 @@ def test_who_waits_too_long_for_a_commit_is_told_that_it_is_unknown(
         raise psycopg.OperationalError("lost")
 
     with monkeypatch.context() as patch:
-        patch.setattr("loupette.store.postgres.writer.PATIENCE_S", 0.0)
+        patch.setattr(server._outage, "patience_s", 0.0)
         patch.setattr(RequestWriter, "_transact", lose)
         with pytest.raises(OutcomeUnknown):
             runner.run(front.settle(hold, entry, None))
@@ -175,13 +175,17 @@ def test_first_request_after_a_long_time_without_the_database_is_answered(
     """The connection was lost a minute ago, and nobody has asked since."""
     assert server.requests
     server.requests._connection.close()
-    server.requests._lost_s = time.monotonic() - 60
+    server._outage._since_s = time.monotonic() - 60
     runner.run(charge(front, made.record))
     assert verify(server).charges == 1
 
 
 def test_charge_that_ends_every_connection_fails_in_bounded_time(
-    front: SharedFront, made: NewKey, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+    front: SharedFront,
+    server: PostgresDatabase,
+    made: NewKey,
+    runner: asyncio.Runner,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     transact = RequestWriter._transact
 
@@ -196,7 +200,7 @@ def test_charge_that_ends_every_connection_fails_in_bounded_time(
             with pytest.raises(OutcomeUnknown):
                 await charge(front, made.record)
 
-    monkeypatch.setattr("loupette.store.postgres.writer.PATIENCE_S", 0.5)
+    monkeypatch.setattr(server._outage, "patience_s", 0.5)
     monkeypatch.setattr(RequestWriter, "_transact", lose)
     runner.run(scenario())
 

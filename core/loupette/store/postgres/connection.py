@@ -1,11 +1,9 @@
 """Connections to PostgreSQL that run the statements of this package."""
 
 import re
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import count
-from threading import Event
 from typing import Any, cast
 
 import psycopg
@@ -18,9 +16,6 @@ from loupette.store.connection import Rows
 
 Raw = psycopg.Connection[tuple[Any, ...]]
 
-PATIENCE_S = 20.0
-"""So long requests wait for a database that went away; a restart takes a few seconds."""
-_RETRY_S = 0.1
 _CONNECT_S = 5
 # A machine that vanished is found out within 25 s, where TCP alone would take hours.
 _USUAL_PARAMETERS: dict[str, str | int | None] = {
@@ -92,27 +87,6 @@ def connect(
     except psycopg.Error as error:
         raise StoreError(f"cannot use the database {describe_url(url)}: {error}") from error
     return PostgresConnection(raw)
-
-
-def reconnect(
-    connect: Callable[[], PostgresConnection], *, until_s: float, closing: Event
-) -> PostgresConnection:
-    """Connect again, as often as it takes until a moment, or until all is closed.
-
-    Args:
-        connect: makes a connection, or raises a `StoreError`.
-        until_s: by the monotonic clock; it is tried once even if that is past.
-        closing: set when nobody needs it any more.
-
-    Raises:
-        StoreError: the last one.
-    """
-    while True:
-        try:
-            return connect()
-        except StoreError:
-            if closing.wait(_RETRY_S) or time.monotonic() > until_s:
-                raise
 
 
 def is_lost(raw: Raw) -> bool:

@@ -16,15 +16,14 @@ from loupette.errors import StoreError
 from loupette.store.batches import Batches
 from loupette.store.connection import Closes, Connection, Rows
 from loupette.store.postgres.connection import (
-    PATIENCE_S,
     PostgresConnection,
     connect,
     describe_url,
     is_lost,
-    reconnect,
 )
 from loupette.store.postgres.migrating import check_schema, migrate
 from loupette.store.postgres.notices import Notices
+from loupette.store.postgres.outage import PATIENCE_S, Outage
 from loupette.store.postgres.writer import RequestWriter
 
 _DROP_TRIES = 20
@@ -48,17 +47,19 @@ class PostgresDatabase(Closes):
     def __init__(self, url: str, path: Path, *, serving: bool) -> None:
         self._url = url
         self._path = path
-        self._patience_s = PATIENCE_S if serving else 0.0
         self._closing = threading.Event()
+        self._outage = Outage(PATIENCE_S if serving else 0.0, self._closing)
         with closing(connect(url, is_long=True)) as connection:
             migrate(connection)
         self.server = secrets.randbits(63)
-        self._writer = connect(url)
+        self._writer = self._connect()
         try:
             self.requests = (
-                RequestWriter(lambda: connect(url, server=self.server)) if serving else None
+                RequestWriter(lambda: self._connect(server=self.server), self._outage)
+                if serving
+                else None
             )
-            self.notices = Notices(lambda: connect(url)) if serving else None
+            self.notices = Notices(self._connect) if serving else None
         except BaseException:
             self._writer.close()
             raise
@@ -83,10 +84,15 @@ class PostgresDatabase(Closes):
             reader: _Reader = self._thread.reader
         except AttributeError:
             reader = self._thread.reader = _Reader(
-                lambda: connect(self._url, read_only=True), self._patience_s, self._closing
+                lambda: self._connect(read_only=True), self._outage
             )
             self._readers.append(reader)
         return reader
+
+    def _connect(self, *, read_only: bool = False, server: int | None = None) -> PostgresConnection:
+        connection = connect(self._url, read_only=read_only, server=server)
+        self._outage.end()
+        return connection
 
     def submit(self, operation: Callable[[Connection], Result]) -> "Future[Result]":
         """Queue an operation: a transaction of its own, undone where it raises.
@@ -127,11 +133,7 @@ class PostgresDatabase(Closes):
         with suppress(psycopg.OperationalError):
             self._writer.execute("SELECT")
         if is_lost(self._writer.raw):
-            self._writer = reconnect(
-                lambda: connect(self._url),
-                until_s=time.monotonic() + self._patience_s,
-                closing=self._closing,
-            )
+            self._writer = self._outage.reconnect(self._connect)
 
     @contextmanager
     def snapshot_reader(self) -> Iterator[PostgresConnection]:
@@ -190,23 +192,17 @@ class _Job:
 class _Reader:
     """A read-only connection that is made when it is needed, and again when it was lost."""
 
-    def __init__(
-        self,
-        connect: Callable[[], PostgresConnection],
-        patience_s: float,
-        closing: threading.Event,
-    ) -> None:
+    def __init__(self, connect: Callable[[], PostgresConnection], outage: Outage) -> None:
         self._connect = connect
-        self._patience_s = patience_s
-        self._closing = closing
+        self._outage = outage
         self._connection: PostgresConnection | None = None
 
     def execute(self, sql: str, parameters: Any = (), /) -> Rows:
         """Run one statement; again over a new connection where the old one was lost."""
-        until_s = time.monotonic() + self._patience_s
+        until_s = time.monotonic() + self._outage.patience_s  # also if it is lost again and again
         while True:
             if self._connection is None or is_lost(self._connection.raw):
-                self._connection = reconnect(self._connect, until_s=until_s, closing=self._closing)
+                self._connection = self._outage.reconnect(self._connect)
             try:
                 return self._connection.execute(sql, parameters)
             except psycopg.OperationalError:

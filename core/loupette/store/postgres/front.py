@@ -72,7 +72,7 @@ class SharedFront:
         self._notices = db.notices
         self._keys: dict[bytes, KeyRecord] = {}
         self._next_id, self._last_id = 1, 0
-        self._taking_ids = asyncio.Lock()
+        self._taking_ids: asyncio.Task[None] | None = None
         self._holds: set[_Hold] = set()
         self.types_changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -125,22 +125,24 @@ class SharedFront:
 
     async def next_log_id(self, now_ms: int) -> int:
         day = day_start(now_ms)
-        if self._next_id > self._last_id or self._next_id < day:
-            async with self._taking_ids:
-                # Another request may have taken some meanwhile; a clock set back takes none of its.
-                if self._next_id > self._last_id or self._next_id < day:
-                    await self._take_ids(max(day, self._last_id // DAY_SIZE * DAY_SIZE))
+        while self._next_id > self._last_id or self._next_id < day:
+            if self._taking_ids is None or self._taking_ids.done():
+                # A clock set back takes none of its own.
+                beginning = max(day, self._last_id // DAY_SIZE * DAY_SIZE)
+                self._taking_ids = asyncio.create_task(self._take_ids(beginning))
+            await asyncio.shield(self._taking_ids)  # with all others; they fail with it, too
         self._next_id += 1
         return self._next_id - 1
 
     async def _take_ids(self, day: int) -> None:
-        above = await asyncio.wrap_future(
-            self._db.submit(
-                lambda connection: connection.execute(
-                    "SELECT take_log_ids(?, ?)", (day, _IDS_AT_ONCE)
-                ).fetchone()[0]
-            )
-        )
+        def take(connection: Connection) -> int:
+            sql = "SELECT take_log_ids(?, ?)"
+            return int(connection.execute(sql, (day, _IDS_AT_ONCE)).fetchone()[0])
+
+        try:
+            above = await asyncio.wrap_future(self._db.submit(take))
+        except StoreError:  # the connection was lost in it; at worst nobody uses some
+            above = await asyncio.wrap_future(self._db.submit(take))
         self._next_id, self._last_id = above + 1, above + _IDS_AT_ONCE
 
     async def find_reply(self, account_id: int, key: str) -> StoredReply | None:

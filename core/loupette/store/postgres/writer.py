@@ -16,12 +16,8 @@ import psycopg
 
 from loupette.errors import OutcomeUnknown, StoreError
 from loupette.store.batches import Batches
-from loupette.store.postgres.connection import (
-    PATIENCE_S,
-    PostgresConnection,
-    is_lost,
-    reconnect,
-)
+from loupette.store.postgres.connection import PostgresConnection, is_lost
+from loupette.store.postgres.outage import Outage
 
 _LOCK = "SELECT FROM accounts WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE"
 _STORE_REPLY = "UPDATE idempotency SET reply = $1 WHERE account_id = $2 AND key = $3"
@@ -175,13 +171,13 @@ class RequestWriter:
 
     Args:
         connect: makes a connection, or raises a `StoreError`.
+        outage: of the database.
     """
 
-    def __init__(self, connect: Callable[[], PostgresConnection]) -> None:
+    def __init__(self, connect: Callable[[], PostgresConnection], outage: Outage) -> None:
         self._connect = connect
         self._connection = connect()
-        self._closing = threading.Event()
-        self._lost_s: float | None = None
+        self._outage = outage
         self._batches = Batches(self._do, "loupette-writer")
 
     def submit(
@@ -211,8 +207,7 @@ class RequestWriter:
         return step
 
     def close(self) -> None:
-        """Finish what is queued, without waiting for a database that is away."""
-        self._closing.set()
+        """Finish what is queued."""
         self._batches.close()
         self._connection.close()
 
@@ -237,11 +232,10 @@ class RequestWriter:
                     self._isolate(batch, error)
                     return
                 was_sent = True
-                if self._lost_s is None:
-                    self._lost_s = time.monotonic()
+                if self._outage.begin():
                     _log.error("the connection to the database was lost: %s", error)
                 # Patience ends also with one that is lost again and again.
-                until_s = min(until_s, time.monotonic() + PATIENCE_S)
+                until_s = min(until_s, time.monotonic() + self._outage.patience_s)
                 if time.monotonic() > until_s:
                     break
             else:
@@ -299,13 +293,11 @@ class RequestWriter:
     def _reconnect(self) -> bool:
         """Whether there is a new connection, after waiting as long as there is patience."""
         self._connection.close()
-        until_s = (self._lost_s or time.monotonic()) + PATIENCE_S
         try:
-            self._connection = reconnect(self._connect, until_s=until_s, closing=self._closing)
+            self._connection = self._outage.reconnect(self._connect)
         except StoreError as error:
             _log.error("%s", error.message)
             return False
-        self._lost_s = None
         return True
 
 
