@@ -27,6 +27,7 @@ from loupette.store.postgres.front import SharedFront
 from loupette.store.postgres.migrating import _steps
 from loupette.store.postgres.writer import SETTLE, RequestWriter, Step
 from pgfronts import NOW_MS, charge, locked_accounts, until
+from pgserver import Server
 
 pytestmark = pytest.mark.cluster
 
@@ -105,6 +106,34 @@ def test_of_servers_that_are_asked_for_one_idempotency_key_at_once_one_charges(
         assert (stored.log_id, stored.reply) == (entry.id, b"900000")
 
     runner.run(scenario())
+
+
+def test_settings_of_the_role_change_nothing(
+    new_postgres: Callable[[], str],
+    tmp_path: Path,
+    postgres: Server,
+    runner: asyncio.Runner,
+) -> None:
+    url = new_postgres()
+    name = url.rpartition("/")[2]
+    for setting in ("default_transaction_isolation = serializable", "synchronous_commit = off"):
+        postgres.execute(f"ALTER ROLE loupette IN DATABASE {name} SET {setting}")
+
+    async def scenario(databases: Sequence[PostgresDatabase]) -> None:
+        key = create_key(databases[0], "acme", opening_micros=1_000_000, now_ms=1).record
+        fronts = [SharedFront(database) for database in databases]
+        await asyncio.gather(*(charge(fronts[number % 2], key, 1) for number in range(80)))
+        show = "SHOW synchronous_commit"
+        told = await asyncio.to_thread(
+            databases[0].write, lambda connection: connection.execute(show).fetchone()
+        )
+        assert told == ("on",)
+
+    with (
+        PostgresDatabase(url, tmp_path / "a.db", serving=True) as one,
+        PostgresDatabase(url, tmp_path / "b.db", serving=True) as other,
+    ):
+        runner.run(scenario([one, other]))
 
 
 @pytest.mark.parametrize("is_committed", [True, False])

@@ -26,9 +26,12 @@ _USUAL_PARAMETERS: dict[str, str | int | None] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-# A server that hangs inside a transaction must not keep an account locked for the others.
+# A server that hangs inside a transaction must not keep an account locked for the others; and what
+# is relied on must not depend on what somebody set for the role or the database.
 _USUAL = {
     "timezone": "UTC",
+    "default_transaction_isolation": "read committed",
+    "synchronous_commit": "on",
     "statement_timeout": "30s",
     "idle_in_transaction_session_timeout": "15s",
 }
