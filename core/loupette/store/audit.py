@@ -1,5 +1,6 @@
 """Recompute the money from scratch and say what does not add up."""
 
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -110,6 +111,16 @@ _CHECKS = (
         money=(1,),
     ),
 )
+_HELD = _Check(
+    "账户 {}：预留为 {}，各笔预留合计为 {}",
+    "account {}: {} is set aside, its holds sum to {}",
+    """
+    SELECT a.name, a.held, COALESCE(SUM(h.amount), 0)
+    FROM accounts a LEFT JOIN holds h ON h.account_id = a.id
+    GROUP BY a.id HAVING a.held <> COALESCE(SUM(h.amount), 0)
+    """,
+    money=(1, 2),
+)
 _COUNTS = """
 SELECT (SELECT COUNT(*) FROM accounts), (SELECT COUNT(*) FROM ledger),
     (SELECT COUNT(*) FROM ledger WHERE kind = 'charge'),
@@ -142,12 +153,14 @@ class Audit:
 
 
 def audit(reader: Connection) -> Audit:
-    """Check all accounts, the ledger, the logs and the reports against each other."""
+    """Check all accounts, the ledger, the logs, the reports and the holds against each other."""
     # One transaction is one snapshot: a server may be charging while this runs.
+    has_holds = not isinstance(reader, sqlite3.Connection)  # which keeps them in memory
+    checks = (*_CHECKS, _HELD) if has_holds else _CHECKS
     reader.execute("BEGIN")
     try:
         accounts, entries, charges, balance = reader.execute(_COUNTS).fetchone()
-        problems = tuple(problem for check in _CHECKS for problem in check.find(reader))
+        problems = tuple(problem for check in checks for problem in check.find(reader))
     finally:
         reader.execute("ROLLBACK")
     return Audit(accounts, entries, charges, balance, problems)

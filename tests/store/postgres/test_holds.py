@@ -310,3 +310,17 @@ def test_release_while_too_much_waits_hides_no_other_error(
     with pytest.raises(LookupError):
         runner.run(scenario())
     assert front.open_holds == 0
+
+
+def test_money_that_no_hold_sets_aside_is_found_by_the_audit(
+    server: PostgresDatabase, made: NewKey
+) -> None:
+    def drift(micros: int) -> None:
+        drifted = "UPDATE accounts SET held = held + ?"
+        server.write(lambda connection: connection.execute(drifted, (micros,)).rowcount)
+
+    drift(777)
+    (problem,) = verify(server).problems
+    drift(-777)
+    assert problem.en == "account acme: ¥0.000777 is set aside, its holds sum to ¥0.0000"
+    assert verify(server).ok
