@@ -43,11 +43,13 @@ def report(
             raise UnknownLog(f"you have no log entry {format_log_id(log_id)}")
         _refuse_unreportable(log, within_ms=within_ms, now_ms=now_ms)
         refund_micros = log.cost_micros if refund else 0
-        connection.execute(
+        kept = connection.execute(
             "INSERT INTO reports(log_id, account_id, verdict, true_answer, refund_micros,"
-            " created_ms) VALUES (?, ?, ?, ?, ?, ?)",
+            " created_ms) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (log_id, account_id, verdict, true_answer, refund_micros, now_ms),
         )
+        if not kept.rowcount:  # at another server, since it was looked for
+            raise ReportRefused(f"{format_log_id(log_id)} was reported before")
         if refund_micros:
             _refund(connection, log_id, note=f"reported {verdict}", now_ms=now_ms)
         return Reported(refund_micros, _balance(connection, account_id))
