@@ -21,8 +21,8 @@ def db() -> None:
 def copy(settings: Settings, source: Path, url: str) -> None:
     """Copy a SQLite file into an empty PostgreSQL database, and prove that nothing is missing.
 
-    No server may run on the file meanwhile, nor start. All is copied or nothing is. The file stays
-    as it is; set DATABASE_URL to the new database before the next start.
+    No server may run on the file meanwhile, nor start. All is copied or nothing is. The file is
+    checked, and stays as it is; set DATABASE_URL to the new database before the next start.
 
     \b
     loupette db copy loupette.db postgresql://loupette:secret@db/loupette

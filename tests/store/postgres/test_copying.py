@@ -1,10 +1,13 @@
 """A SQLite installation moved into PostgreSQL."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from sqlite_utils import Database as Schema
 
 from loupette.cli.main import main
 from loupette.errors import StoreError
@@ -14,6 +17,7 @@ from loupette.store.idempotency import IdempotentReply, find
 from loupette.store.keys import NewKey, create_key, find_key
 from loupette.store.ledger import Ledger, refund, topup, verify
 from loupette.store.logs import LogCounter, LogEntry
+from loupette.store.migrations import MIGRATIONS
 from loupette.store.opening import copy_database, open_database, read_database
 from loupette.store.reports import report
 
@@ -108,6 +112,29 @@ def test_file_that_is_served_is_refused(installed: tuple[Path, NewKey], url: str
         pytest.raises(StoreError, match="served by another process"),
     ):
         copy_database(path, url)
+
+
+def test_file_that_does_not_add_up_is_refused(
+    installed: tuple[Path, NewKey], url: str, tmp_path: Path
+) -> None:
+    path, _ = installed
+    with Database.open(path) as db:
+        db.write(lambda c: c.execute("UPDATE accounts SET balance = balance + 1").rowcount)
+    with pytest.raises(StoreError, match=r"nothing was copied.*its ledger sums to"):
+        copy_database(path, url)
+    with open_database(tmp_path / "x.db", url) as target:
+        assert verify(target).accounts == 0
+
+
+def test_file_of_an_older_version_stays_as_it_is(url: str, tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        MIGRATIONS.apply(Schema(old), stop_before="m007_topups_once")
+        old.execute("INSERT INTO accounts(name, created_ms) VALUES ('acme', 0)")
+    before = path.read_bytes()
+    assert copy_database(path, url)["accounts"] == (1, 1)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir() if entry.is_dir()] == []
 
 
 def test_database_with_accounts_is_refused(installed: tuple[Path, NewKey], url: str) -> None:

@@ -1,16 +1,19 @@
 """Move an installation from a SQLite file into PostgreSQL, and prove that all has come along."""
 
 import sqlite3
-from collections.abc import Mapping
-from contextlib import closing
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import cast
 
 from psycopg import sql
 
 from loupette.errors import StoreError
+from loupette.store.backup import write_copy
 from loupette.store.connection import Connection
 from loupette.store.database import Database, open_to_read
+from loupette.store.integrity import inspect
 from loupette.store.lock import ServerLock
 from loupette.store.postgres.connection import PostgresConnection, connect
 from loupette.store.postgres.migrating import migrate
@@ -47,23 +50,22 @@ def copy_to_postgres(path: Path, url: str) -> Compared:
 
     Args:
         path: the file, which nobody may serve; its lock is held meanwhile, so nobody can begin to.
+            It is only read; beside it must be room for a copy.
         url: an empty database.
 
     Returns:
         What was counted and summed up in both, equal figures by name.
 
     Raises:
-        StoreError: the file is served or of another version, the database is not empty or cannot
-            be reached, or a figure differs; nothing was copied then.
+        StoreError: the file is served, damaged, of a newer version or does not add up, the database
+            is not empty or cannot be reached, or a figure differs; nothing was copied then.
     """
     if not path.exists():
         raise StoreError(f"there is no database {path}")
     lock = ServerLock.acquire(path)
     try:
-        with Database.open(path):
-            pass  # brings its schema up to date
         with (
-            closing(open_to_read(path)) as source,
+            _checked(path) as source,
             closing(connect(url, is_long=True)) as target,
         ):
             migrate(target)
@@ -72,6 +74,25 @@ def copy_to_postgres(path: Path, url: str) -> Compared:
                 return _copy(source, target)
     finally:
         lock.release()
+
+
+@contextmanager
+def _checked(path: Path) -> Iterator[sqlite3.Connection]:
+    """Reads the file, whose books are in order, as this version has it; the file stays as it is."""
+    if problems := inspect(path).problems:
+        raise StoreError(f"nothing was copied, {path} is not in order: " + "; ".join(problems))
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}-") as folder:
+        copied = Path(folder) / path.name
+        try:
+            write_copy(path, copied)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(
+                f"nothing was copied, not even {path} beside itself: {error}"
+            ) from error
+        with Database.open(copied):
+            pass  # brings its schema up to date
+        with closing(open_to_read(copied)) as source:
+            yield source
 
 
 def _copy(source: sqlite3.Connection, target: PostgresConnection) -> Compared:
