@@ -213,6 +213,14 @@ def test_the_core_outside_the_toolkit_imports_no_framework() -> None:
     assert breaches(engine_sources("toolkit", "cluster"), *HEAVY) == []
 
 
+def test_postgres_is_spoken_to_in_its_own_folder_alone() -> None:
+    """So that whoever has SQLite needs no library for it."""
+    folder = CORE / "store" / "postgres"
+    others = [path for path in everything() if CORE in path.parents and folder not in path.parents]
+    assert breaches(others, "psycopg") == []
+    assert breaches(sources(folder), "psycopg") != []
+
+
 def test_the_engine_does_not_import_the_toolkit() -> None:
     """The command line does, to measure."""
     assert breaches(engine_sources("toolkit", "testing", "cli"), "loupette.toolkit") == []
@@ -234,7 +242,8 @@ def test_nothing_asks_whether_it_is_under_test() -> None:
     ],
 )
 def test_a_fresh_interpreter_loads_no_framework(program: str) -> None:
-    script = f"{program}\nimport sys\nprint(*sorted({set(HEAVY)!r} & set(sys.modules)))"
+    heavy = {"psycopg", *HEAVY}
+    script = f"{program}\nimport sys\nprint(*sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
     )
@@ -271,6 +280,22 @@ def test_without_its_http_library_the_command_line_works_on_this_machine() -> No
     solve = f"main(['solve', {__file__!r}, '--type', '10999'"
     assert "type 10999 is not served" in run_fresh(f"{start}{solve}])").stderr
     assert "the client needs httpx2" in run_fresh(f"{start}{solve}, '--url', 'http://x'])").stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["serve", "--port", "1"], ["ledger", "verify"], ["db", "copy", "x.db", "postgresql://x"]],
+)
+def test_without_psycopg_what_needs_it_says_what_to_install(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/x")
+    start = "import sys; sys.modules['psycopg'] = None\nfrom loupette.cli.main import main\n"
+    done = run_fresh(f"{start}main({arguments!r})")
+    assert done.returncode == 1
+    assert "pip install 'loupette[postgres]'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_without_ray_what_needs_it_says_what_to_install(tmp_path: Path) -> None:
