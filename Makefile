@@ -37,7 +37,10 @@ test-browser: .venv/browser  ## the console in a Chromium: Debian's, or the one 
 test-ray: .venv/clustered  ## solvers on a Ray cluster of two nodes, on loopback; minutes
 	timeout -s INT -k 60 1800 $(BIN)/python -m pytest -m cluster tests/cluster
 
-test-containers: .venv/contained  ## lint the container files and run their commands (apt-get install nginx-light)
+# nginx: Debian's where there is none.
+test-containers: .venv/contained  ## lint the container files and run their commands
+	@command -v nginx >/dev/null || \
+	  (apt-get update -qq && apt-get install -y -qq --no-install-recommends nginx-light >/dev/null)
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m pytest -m containers tests/test_containers.py
 
 screens: .venv/browser  ## the pictures of the README, into docs/screens

@@ -225,10 +225,11 @@ class Engine:
 
     async def purge(self) -> None:
         """Forget the replies stored for repeats after a day, and images after their days."""
-        now_ms = unix_ms()
+        # Else the replies of all servers would be forgotten by the one whose clock is ahead.
+        now_ms = await self.front.now_ms()
         await asyncio.to_thread(idempotency.purge, self.database, now_ms=now_ms)
         kept_ms = self._images.kept_days * _DAY_MS
-        await asyncio.to_thread(self._image_folder.purge, now_ms - kept_ms)
+        await asyncio.to_thread(self._image_folder.purge, unix_ms() - kept_ms)
 
     async def verify_ledger(self) -> Audit:
         """Add the money up again, as ``loupette ledger verify`` does; a cancel interrupts it."""

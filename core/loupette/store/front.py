@@ -50,6 +50,10 @@ class Front(Protocol):
         """What the key's account has now, in micro-yuan, holds not taken off."""
         ...
 
+    async def now_ms(self) -> int:
+        """Unix time by one clock for all servers of the database."""
+        ...
+
     async def count(self, key: KeyRecord) -> Verdict:
         """Count a request against the rate of its key, over all servers of the database."""
         ...
@@ -130,6 +134,9 @@ class LocalFront:
 
     async def balance(self, key: KeyRecord) -> int:
         return key.balance_micros  # read a moment ago
+
+    async def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
 
     async def count(self, key: KeyRecord) -> Verdict:
         return self._limiter.check(key.id, rate=key.rate, burst=key.burst, now_s=time.monotonic())

@@ -16,6 +16,7 @@ from loupette.store.postgres.connection import connect
 from loupette.store.postgres.database import PostgresDatabase
 from loupette.store.postgres.front import SharedFront
 from pgfronts import DAY_MS, NOW_MS, as_server, charge, until
+from pgserver import Server
 
 pytestmark = pytest.mark.cluster
 
@@ -85,6 +86,29 @@ def test_month_that_begins_during_a_backup_keeps_no_request_waiting(
     entry = runner.run(scenario())
     assert months(own) == []
     assert [one.id for one in logs.query(own.reader, None)] == [entry.id]
+
+
+def test_month_that_is_in_the_other_table_is_not_made_again_each_day(
+    own: PostgresDatabase, postgres: Server, runner: asyncio.Runner
+) -> None:
+    """As to find that it cannot be made takes the whole log from everybody meanwhile."""
+    made = create_key(own, "acme", opening_micros=1_000_000, now_ms=1).record
+    name = own._url.rpartition("/")[2]
+
+    async def scenario() -> None:
+        front = await as_server(own)
+        with reading(own):
+            await charge(front, made)
+        postgres.execute(
+            "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION 'a table is made'; END $$;"
+            "CREATE EVENT TRIGGER refuse ON ddl_command_start EXECUTE FUNCTION refuse()",
+            name,
+        )
+        await charge(front, made, now_ms=NOW_MS + DAY_MS)
+
+    runner.run(scenario())
+    assert "logs_202411" not in months(own)
 
 
 def test_month_has_its_table_before_it_begins(

@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
+from loupette.engine import Engine
 from loupette.errors import (
     IdempotencyTaken,
     InsufficientBalance,
@@ -26,7 +28,7 @@ from loupette.store.postgres.database import PostgresDatabase
 from loupette.store.postgres.front import SharedFront
 from loupette.store.postgres.migrating import _steps
 from loupette.store.postgres.writer import SETTLE, RequestWriter, Step
-from pgfronts import NOW_MS, charge, locked_accounts, until
+from pgfronts import DAY_MS, NOW_MS, charge, locked_accounts, until
 from pgserver import Server
 
 pytestmark = pytest.mark.cluster
@@ -134,6 +136,29 @@ def test_settings_of_the_role_change_nothing(
         PostgresDatabase(url, tmp_path / "b.db", serving=True) as other,
     ):
         runner.run(scenario([one, other]))
+
+
+def test_reply_is_not_forgotten_by_a_server_whose_clock_is_ahead(
+    new_postgres: Callable[[], str],
+    tmp_path: Path,
+    runner: asyncio.Runner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    monkeypatch.setattr("loupette.engine.unix_ms", lambda: now_ms + 2 * DAY_MS)
+
+    async def scenario(server: PostgresDatabase) -> None:
+        made = create_key(server, "acme", opening_micros=1_000_000, now_ms=1)
+        other: Any = None  # a purge asks neither the catalogue nor the pool
+        engine = Engine(other, server, other)
+        front = engine.front
+        assert isinstance(front, SharedFront)
+        await charge(front, made.record, name="kept", now_ms=now_ms)
+        await engine.purge()
+        assert await front.find_reply(made.record.account_id, "kept")
+
+    with PostgresDatabase(new_postgres(), tmp_path / "own.db", serving=True) as server:
+        runner.run(scenario(server))
 
 
 @pytest.mark.parametrize("is_committed", [True, False])

@@ -113,6 +113,10 @@ class SharedFront:
         )
         return int(row[0])
 
+    async def now_ms(self) -> int:
+        row = await asyncio.to_thread(lambda: self._db.reader.execute("SELECT now_ms()").fetchone())
+        return int(row[0])
+
     async def count(self, key: KeyRecord) -> Verdict:
         interval_us = max(1, round(_US / key.rate))
         row = {
