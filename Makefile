@@ -27,6 +27,7 @@ test-postgres: .venv/developed  ## the contract of the store, two servers and fa
 	timeout -s INT -k 60 1800 $(BIN)/python -m pytest -m cluster --ignore tests/cluster
 	timeout -s INT -k 60 1800 $(BIN)/python -m pytest --postgres -m "not sqlite" tests/web \
 	  tests/test_concurrency.py tests/test_crash.py
+	PYTHONPATH=tests timeout -s INT -k 60 600 $(BIN)/python bench/postgres.py --seconds 1
 
 test-api: .venv/developed  ## /openapi.json against a running server, EXAMPLES=200 for each operation
 	$(BIN)/python -m pytest tests/web/test_openapi.py --api-examples $(or $(EXAMPLES),200)
@@ -36,6 +37,7 @@ test-browser: .venv/browser  ## the console in a Chromium: Debian's, or the one 
 
 test-ray: .venv/clustered  ## solvers on a Ray cluster of two nodes, on loopback; minutes
 	timeout -s INT -k 60 1800 $(BIN)/python -m pytest -m cluster tests/cluster
+	timeout -s INT -k 60 600 $(BIN)/python bench/remote.py --seconds 2
 
 # nginx: Debian's where there is none.
 test-containers: .venv/contained  ## lint the container files and run their commands

@@ -39,8 +39,9 @@ def judge(goal: Goal[Round], rounds: Sequence[Round]) -> dict[str, Any]:
     }
 
 
-def print_goals(judged: Iterable[dict[str, Any]]) -> None:
-    """A verdict for each."""
+def print_goals(judged: Iterable[dict[str, Any]], *, must_be_met: bool = False) -> None:
+    """A verdict for each; ends with 1 where one that must be met is not."""
+    judged = tuple(judged)
     table = Table("goal", "bound", "median", "spread", "", title="over the rounds")
     for goal in judged:
         bound = f"{'≤' if goal['at_most'] else '≥'} {goal['bound']:g}"
@@ -48,3 +49,5 @@ def print_goals(judged: Iterable[dict[str, Any]]) -> None:
         met = "met" if goal["is_met"] else "NOT MET"
         table.add_row(goal["text"], bound, f"{goal['median']:.2f}", spread, met)
     Console(width=110).print(table)
+    if must_be_met and not all(goal["is_met"] for goal in judged):
+        raise SystemExit(1)

@@ -16,6 +16,7 @@ import argparse
 import asyncio
 import itertools
 import json
+import os
 import random
 import statistics
 import tempfile
@@ -176,6 +177,7 @@ def measure(seconds: float) -> dict[str, Any]:
     return {
         "command": "make bench-postgres",
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "cores": len(os.sched_getaffinity(0)),
         "postgres": str(version).split()[0],
         "clients": CLIENTS,
         "pool_of_the_textbook": POOL,

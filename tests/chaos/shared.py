@@ -7,6 +7,7 @@ import argparse
 import http.client
 import itertools
 import json
+import os
 import tempfile
 import threading
 import time
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -213,7 +215,9 @@ def summarize(rows: Sequence[Row], told: Told) -> dict[str, object]:
         for name in FAULTS
     }
     return {
-        "command": "make chaos-postgres",
+        "command": f"make chaos-postgres ROUNDS={len(rows)}",
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "cores": len(os.sched_getaffinity(0)),
         "clients": 2 * CLIENTS,
         "acknowledged_charges": len(told.charged),
         "lost_or_doubled": sum(len(row.breaches) for row in rows),
