@@ -44,25 +44,33 @@ def documents(name: str) -> list[Any]:
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the build's commands have run as in an image, with its paths below it."""
     root = tmp_path_factory.mktemp("image")
-    shutil.copytree(ROOT, root / "src", ignore=_not_copied)
+    for path in _sent_to_the_engine():
+        target = root / "src" / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            shutil.copytree(path, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(path, target)
     (root / "opt").mkdir()
+    extras = the("ARG").removeprefix("EXTRAS=")
     for name, text in instructions():
         if name == "RUN":
             for command in text.split("&&"):
                 subprocess.run(
                     ["sh", "-euc", below(command, root)],
                     cwd=root / "src",
-                    env=os.environ | {"EXTRAS": "client", "PIP_QUIET": "1"},
+                    env=os.environ | {"EXTRAS": extras, "PIP_QUIET": "1"},
                     timeout=900,
                     check=True,
                 )
     return root
 
 
-def _not_copied(folder: str, names: list[str]) -> set[str]:
-    """What is no part of a checkout, and what .containerignore keeps from the engine."""
-    hidden = {name for name in names if name.startswith(".") or name == "__pycache__"}
-    return hidden | ({"build", "dist", "data", "tests", "bench"} if Path(folder) == ROOT else set())
+def _sent_to_the_engine() -> list[Path]:
+    """What .dockerignore leaves: docker reads that name alone, podman that one, too."""
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    assert (lines[0], lines[-1]) == ("**", "**/__pycache__/")
+    return [path for line in lines[1:-1] for path in ROOT.glob(line.removeprefix("!").rstrip("/"))]
 
 
 def below(text: str, root: Path) -> str:
@@ -114,11 +122,7 @@ def test_the_linter_has_no_objection() -> None:
 
 
 def test_what_is_copied_into_the_image_is_there_and_not_ignored() -> None:
-    kept = [
-        line[1:].rstrip("/")
-        for line in (ROOT / ".containerignore").read_text().splitlines()
-        if line.startswith("!")
-    ]
+    kept = {str(path.relative_to(ROOT)) for path in _sent_to_the_engine()}
     for name in ("core", "pyproject.toml", "constraints.txt", "registry.toml", "README.md"):
         assert name in kept
         assert (ROOT / name).exists()
