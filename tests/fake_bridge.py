@@ -1,10 +1,12 @@
 """A bridge to a cluster that is this process: ``python -m fake_bridge FD``; see `test_nodes`.
 
-A black image ends the worker that is asked; at the address ``losing``, its machine does.
+A black image ends the worker that is asked; at the address ``losing``, its machine does. At
+``full`` there is room for one worker, at ``fuller`` for two, and others wait until one ends.
 """
 
 import socket
 import sys
+from collections.abc import Callable, Sequence
 
 import fakes
 from loupette.cluster.link import (
@@ -15,15 +17,17 @@ from loupette.cluster.link import (
     Loaded,
     News,
     Open,
+    Plan,
     decode_order,
     decode_plan,
     encode,
 )
-from loupette.frames import LENGTH, Ready, decode_tasks, encode_list
+from loupette.frames import LENGTH, Ready, Task, decode_tasks, encode_list
 from loupette.manager import load_plugins
 from loupette.solving import Solvers
 
-BLACK = fakes.draw_png(colour="black")
+BLACK = frozenset(fakes.draw_png(width, colour="black") for width in range(40, 50))
+ROOM = {"full": 1, "fuller": 2}
 
 
 def main() -> None:
@@ -37,25 +41,55 @@ def main() -> None:
             stream.write(encode(news))
             stream.flush()
 
-        plan = decode_plan(receive())
-        solvers = Solvers(load_plugins(plan.modules).loaded)
-        while body := receive():
-            match decode_order(body):
-                case Open(worker) if plan.address == "nowhere":
-                    tell(Loaded(worker, {plan.type_id: "no Ray cluster at nowhere"}))
-                    return
-                case Open(worker):
-                    *_, ready = solvers.load([plan.type_id])
-                    assert isinstance(ready, Ready)
-                    tell(Loaded(worker, ready.failures))
-                case Ask(worker, body):
-                    tasks = decode_tasks(body)
-                    if any(task.image == BLACK for task in tasks):
-                        tell(Gone(worker, "it saw black", lost=plan.address == "losing"))
-                    else:
-                        tell(Answered(worker, encode_list([*solvers.answer_all(tasks)])))
-                case End():
-                    pass
+        bridge = Bridge(decode_plan(receive()), tell)
+        while not bridge.has_ended and (body := receive()):
+            bridge.obey(body)
+
+
+class Bridge:
+    """The workers, all of them this process."""
+
+    def __init__(self, plan: Plan, tell: Callable[[News], None]) -> None:
+        self._plan = plan
+        self._tell = tell
+        self._solvers = Solvers(load_plugins(plan.modules).loaded)
+        self._placed: set[int] = set()
+        self._pending: list[int] = []
+        self.has_ended = False
+
+    def obey(self, body: bytes) -> None:
+        match decode_order(body):
+            case Open(worker) if self._plan.address == "nowhere":
+                self._tell(Loaded(worker, {self._plan.type_id: "no Ray cluster at nowhere"}))
+                self.has_ended = True
+            case Open(worker):
+                self._pending.append(worker)
+                self._place()
+            case Ask(worker, tasks):
+                self._answer(worker, decode_tasks(tasks))
+            case End(worker):
+                self._end(worker)
+
+    def _place(self) -> None:
+        while self._pending and len(self._placed) < ROOM.get(self._plan.address, 99):
+            worker = self._pending.pop(0)
+            self._placed.add(worker)
+            *_, ready = self._solvers.load([self._plan.type_id])
+            assert isinstance(ready, Ready)
+            self._tell(Loaded(worker, ready.failures))
+
+    def _answer(self, worker: int, tasks: Sequence[Task]) -> None:
+        if not any(task.image in BLACK for task in tasks):
+            self._tell(Answered(worker, encode_list([*self._solvers.answer_all(tasks)])))
+            return
+        self._tell(Gone(worker, "it saw black", lost=self._plan.address == "losing"))
+        self._end(worker)
+
+    def _end(self, worker: int) -> None:
+        self._placed.discard(worker)
+        if worker in self._pending:
+            self._pending.remove(worker)
+        self._place()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from typing import TypeVar
 import pytest
 
 import fakes
+import hostile
+from loupette.breaker import FAULTS
 from loupette.cluster.nodes import Nodes
 from loupette.errors import SolverCrashed, Unsolvable
 from loupette.frames import Task
@@ -18,7 +20,7 @@ from loupette.plugin import Placement
 from loupette.pool import WorkerPool
 from loupette.registry import ServedType
 from loupette.settings import Settings
-from pools import PATIENCE_S, WHITE, children, echo, until
+from pools import PATIENCE_S, WHITE, ask, children, echo, until
 from serving import wait_until_gone
 
 Result = TypeVar("Result")
@@ -38,13 +40,16 @@ def run(
     type_id: int = fakes.ECHO,
     module: str = "fakes",
     size: int = 1,
+    max_size: int = 0,
 ) -> Result:
     """Run a scenario over a pool of workers behind a bridge; no process may outlive it."""
     settings = Settings(plugins=(module,), ray_address=address)
 
     async def main() -> tuple[Result, set[int]]:
         nodes = Nodes(served(type_id, module), settings, bridge="fake_bridge")
-        pool = WorkerPool(size, nodes, type_ids=[type_id], batched=[type_id])
+        pool = WorkerPool(
+            size, nodes, type_ids=[type_id], max_size=max_size, batched=[type_id]
+        )
         pool.start()
         try:
             async with asyncio.timeout(120):
@@ -135,6 +140,77 @@ def test_without_a_cluster_the_type_is_out_of_order_and_says_why() -> None:
         return pool.is_ready, dict(pool.failures)
 
     assert run(scenario, address="nowhere") == (True, {fakes.ECHO: "no Ray cluster at nowhere"})
+
+
+async def crowd(pool: WorkerPool, size: int) -> None:
+    """Have more workers wanted than there is room for, each of which gives up soon."""
+    await pool.wait_ready()
+    pool._load_timeout_s = 0.05
+    pool._scale.wanted = size
+
+
+def test_workers_that_find_no_room_leave_the_type_to_those_that_have_it() -> None:
+    async def scenario(pool: WorkerPool) -> tuple[list[str], dict[int, str]]:
+        await crowd(pool, 8)
+        await until(lambda: pool.restarts["load"] >= 3 * FAULTS)
+        return [(await echo(pool))[0] for _ in range(5)], pool.failures
+
+    answers, failures = run(scenario, address="full", max_size=8)
+    assert (answers, failures) == (["40x20"] * 5, {})
+
+
+def test_a_type_that_is_out_comes_back_where_there_is_no_room_for_its_trial() -> None:
+    async def scenario(pool: WorkerPool) -> str:
+        await crowd(pool, 2)
+        await until(lambda: pool.restarts["load"])
+        pool._breaker.take_out(fakes.ECHO, "as if five images had ended its workers")
+        await until(lambda: not pool.failures)
+        return (await echo(pool))[0]
+
+    assert run(scenario, address="full", max_size=2) == "40x20"
+
+
+def test_a_worker_too_many_leaves_while_another_waits_for_room_to_be_renewed() -> None:
+    async def scenario(pool: WorkerPool) -> bool:
+        await pool.wait_ready()
+        pool._scale.wanted = 2
+        await until(lambda: len(pool._members) == 2)
+        pool.renew()
+        await until(lambda: pool._recycling.locked())
+        pool._scale.wanted = 1
+        await until(lambda: pool.restarts["recycled"] == 2)
+        return pool._recycling.locked()
+
+    assert not run(scenario, address="fuller", max_size=2)
+
+
+def test_the_room_of_a_worker_that_ended_is_left_to_the_trial() -> None:
+    async def scenario(pool: WorkerPool) -> str:
+        for width in range(40, 40 + FAULTS):
+            with pytest.raises(SolverCrashed):
+                black = fakes.draw_png(width, colour="black")
+                await pool.solve(Task(fakes.ECHO, black), deadline_s=PATIENCE_S)
+        assert fakes.ECHO in pool.failures
+        await until(lambda: not pool.failures)
+        return (await echo(pool))[0]
+
+    assert run(scenario, address="full") == "40x20"
+
+
+def test_the_room_of_a_worker_that_could_not_load_is_left_to_the_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mended = tmp_path / "mended"
+    monkeypatch.setenv("HOSTILE_MENDED", str(mended))
+
+    async def scenario(pool: WorkerPool) -> str:
+        await pool.wait_ready()
+        assert hostile.MENDED in pool.failures
+        mended.touch()
+        await until(lambda: not pool.failures)
+        return (await ask(pool, hostile.MENDED)).result
+
+    assert run(scenario, address="full", type_id=hostile.MENDED, module="hostile") == "x"
 
 
 PLUGIN = """

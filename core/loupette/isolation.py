@@ -131,6 +131,9 @@ async def load_alone(
         type_id: which.
         load_timeout_s: for the type.
         watch_s: so long the worker must stay alive then.
+
+    Raises:
+        NotReady: the worker ended or took too long, for which there may be other reasons.
     """
     if obstacle := isolation.obstacle(type_id):
         return obstacle
@@ -141,8 +144,6 @@ async def load_alone(
     try:
         ready = await wait_ready(worker, load_timeout_s=load_timeout_s)
         return ready.failures.get(type_id) or await _see_end(worker, within_s=watch_s)
-    except NotReady as failure:
-        return failure.reason
     finally:
         await worker.end()
 

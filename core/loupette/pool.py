@@ -307,10 +307,11 @@ class WorkerPool:
                     await member.worker.wait_ended()
                     return False
             except TimeoutError:
+                reason = self._is_surplus(place)
                 # One at a time, so that there is one worker more at most.
-                if not self._recycling.locked() and (
-                    reason := self._is_surplus(place) or self._is_due(member)
-                ):
+                if not reason and not self._recycling.locked():
+                    reason = self._is_due(member)
+                if reason:
                     _log.info("a worker is replaced: %s", reason)
                     return True
 
@@ -379,8 +380,9 @@ class WorkerPool:
         if failure.type_id is None:
             return _longer(pause_s)
         if failure.type_id in self.proven:  # a type that once loaded is hardly to blame: killed?
-            self._breaker.blame(failure.type_id, failure.reason)
-            self._queue.refuse(self._obstacle)
+            if not self._is_loaded(failure.type_id):
+                self._breaker.blame(failure.type_id, failure.reason)
+                self._queue.refuse(self._obstacle)
             return _longer(pause_s)
         self._take_out(failure.type_id, failure.reason)
         return 0.0
@@ -399,12 +401,22 @@ class WorkerPool:
         self._ready.set()
         return loaded
 
+    def _is_loaded(self, type_id: int) -> bool:
+        """Whether a worker that lives has a type: where another does not start, it lacks room."""
+        return any(
+            type_id in member.loaded and not member.worker.has_ended
+            for member in self._members.values()
+        )
+
     async def _try(self, type_id: int) -> str | None:
         """Let a type read its sample in a worker of its own; gives what failed, if it did."""
         watch_s = self._unrest.watch_s(type_id)
-        failure = await load_alone(
-            self._isolation, type_id, load_timeout_s=self._load_timeout_s, watch_s=watch_s
-        )
+        try:
+            failure = await load_alone(
+                self._isolation, type_id, load_timeout_s=self._load_timeout_s, watch_s=watch_s
+            )
+        except NotReady as not_ready:
+            return None if self._is_loaded(type_id) else not_ready.reason
         if failure is None:
             self.proven.add(type_id)
         return failure

@@ -62,7 +62,7 @@ class Nodes:
             await self._close_idle(version)
             if not self._bridges or self._bridges[-1].version != version:
                 self._bridges.append(await self._start_bridge(version))
-            return self._bridges[-1].open(self._served.spec.type_id)
+            return self._bridges[-1].open(type_ids)
 
     async def _start_bridge(self, version: Version) -> "_Bridge":
         served, settings = self._served, self._settings
@@ -128,11 +128,13 @@ class _Bridge:
         """Whether all its workers are gone."""
         return not self._workers
 
-    def open(self, type_id: int) -> "RemoteWorker":
-        """Have a worker started."""
+    def open(self, type_ids: Sequence[int]) -> "RemoteWorker":
+        """Have a worker started; one without a type needs no actor."""
         number = next(self._numbers)
-        worker = self._workers[number] = RemoteWorker(number, self, type_id)
-        self.tell(Open(number))
+        worker = RemoteWorker(number, self, type_ids)
+        if type_ids:
+            self._workers[number] = worker
+            self.tell(Open(number))
         return worker
 
     def tell(self, order: Order) -> None:
@@ -166,17 +168,19 @@ class _Bridge:
 class RemoteWorker:
     """One actor; the methods are those of `Worker`.
 
+    While its type is out of order it is none, so that a full cluster has room for the type's trial.
+
     Args:
         number: its bridge's.
-        bridge: knows it until it has ended.
-        type_id: what it loads.
+        bridge: knows it for as long as there is an actor.
+        type_ids: what it loads: one type, or none.
     """
 
-    def __init__(self, number: int, bridge: _Bridge, type_id: int) -> None:
+    def __init__(self, number: int, bridge: _Bridge, type_ids: Sequence[int]) -> None:
         self._number = number
         self._bridge = bridge
-        self._type_id = type_id
-        self._announced = False
+        self._unannounced = [*type_ids]
+        self._has_actor = bool(type_ids)
         self._news: asyncio.Queue[News] = asyncio.Queue()
         self._end = ""
         self._ended = asyncio.Event()
@@ -207,11 +211,14 @@ class RemoteWorker:
 
     async def receive_start(self) -> Start:
         """As `Worker.receive_start`."""
-        if not self._announced:  # all that is to come takes as long as the type may take to load
-            self._announced = True
-            return Loading(self._type_id)
+        if self._unannounced:  # all that is to come takes as long as the type may take to load
+            return Loading(self._unannounced.pop())
+        if not self._has_actor:
+            return Ready({})
         loaded = await self._next()
         assert isinstance(loaded, Loaded)  # nothing was asked yet
+        if loaded.failures:
+            self._bridge.forget(self._number)
         return Ready(loaded.failures)
 
     async def ask(self, tasks: Sequence[Task]) -> AsyncIterator[Reply]:
