@@ -1,7 +1,9 @@
 """A bridge to a cluster that is this process: ``python -m fake_bridge FD``; see `test_nodes`.
 
-A black image ends the worker that is asked; at the address ``losing``, its machine does. At
-``full`` there is room for one worker, at ``fuller`` for two, and others wait until one ends.
+A black image ends the worker that is asked; at the address ``losing``, its machine does; at
+``unsteady`` so do the machines of the next ``LOSSES`` workers while these load. At ``full`` there
+is room for one worker, at ``fuller`` for two, and others wait until one ends. At ``ending`` none
+gets as far as to load.
 """
 
 import socket
@@ -27,6 +29,7 @@ from loupette.manager import load_plugins
 from loupette.solving import Solvers
 
 BLACK = frozenset(fakes.draw_png(width, colour="black") for width in range(40, 50))
+LOSSES = 8
 ROOM = {"full": 1, "fuller": 2}
 
 
@@ -55,6 +58,7 @@ class Bridge:
         self._solvers = Solvers(load_plugins(plan.modules).loaded)
         self._placed: set[int] = set()
         self._pending: list[int] = []
+        self._losses = 0
         self.has_ended = False
 
     def obey(self, body: bytes) -> None:
@@ -62,6 +66,11 @@ class Bridge:
             case Open(worker) if self._plan.address == "nowhere":
                 self._tell(Loaded(worker, {self._plan.type_id: "no Ray cluster at nowhere"}))
                 self.has_ended = True
+            case Open(worker) if self._plan.address == "ending":
+                self._tell(Gone(worker, "it has no memory", lost=False))
+            case Open(worker) if self._losses:
+                self._losses -= 1
+                self._tell(Gone(worker, "its node is gone", lost=True))
             case Open(worker):
                 self._pending.append(worker)
                 self._place()
@@ -82,7 +91,8 @@ class Bridge:
         if not any(task.image in BLACK for task in tasks):
             self._tell(Answered(worker, encode_list([*self._solvers.answer_all(tasks)])))
             return
-        self._tell(Gone(worker, "it saw black", lost=self._plan.address == "losing"))
+        self._losses = LOSSES if self._plan.address == "unsteady" else 0
+        self._tell(Gone(worker, "it saw black", lost=self._plan.address in ("losing", "unsteady")))
         self._end(worker)
 
     def _end(self, worker: int) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import fakes
 import hostile
+from fake_bridge import LOSSES
 from loupette.breaker import FAULTS
 from loupette.cluster.nodes import Nodes
 from loupette.errors import SolverCrashed, Unsolvable
@@ -47,9 +48,7 @@ def run(
 
     async def main() -> tuple[Result, set[int]]:
         nodes = Nodes(served(type_id, module), settings, bridge="fake_bridge")
-        pool = WorkerPool(
-            size, nodes, type_ids=[type_id], max_size=max_size, batched=[type_id]
-        )
+        pool = WorkerPool(size, nodes, type_ids=[type_id], max_size=max_size, batched=[type_id])
         pool.start()
         try:
             async with asyncio.timeout(120):
@@ -130,6 +129,31 @@ def test_an_image_whose_machines_are_lost_is_tried_longer_and_the_type_stays_in(
         return pool.failures
 
     assert run(scenario, address="losing") == {}
+
+
+def test_workers_whose_machines_are_lost_while_they_load_leave_a_proven_type_in(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("loupette.pool.LONGEST_PAUSE_S", 0.01)
+    assert LOSSES > FAULTS
+
+    async def scenario(pool: WorkerPool) -> str:
+        await echo(pool)
+        black = asyncio.create_task(pool.solve(Task(fakes.ECHO, BLACK), deadline_s=PATIENCE_S))
+        await until(lambda: pool.restarts["load"])
+        black.cancel()
+        return (await echo(pool))[0]
+
+    assert run(scenario, address="unsteady") == "40x20"
+    assert "out of order" not in caplog.text
+
+
+def test_why_a_worker_ended_before_it_had_loaded_is_told() -> None:
+    async def scenario(pool: WorkerPool) -> dict[int, str]:
+        await until(lambda: pool.failures)
+        return dict(pool.failures)
+
+    assert run(scenario, address="ending") == {fakes.ECHO: "it has no memory"}
 
 
 def test_without_a_cluster_the_type_is_out_of_order_and_says_why() -> None:

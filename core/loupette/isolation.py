@@ -15,7 +15,7 @@ CANNOT_START = (OSError, RuntimeError)
 
 
 class WorkerDied(Exception):
-    """The worker ended, or was ended, before it replied."""
+    """The worker ended, or was ended, before it replied; it may say how."""
 
 
 class WorkerLost(WorkerDied):
@@ -89,12 +89,14 @@ class NotReady(Exception):
     Attributes:
         type_id: what it was loading.
         reason: what happened.
+        is_lost: it went with its machine.
     """
 
-    def __init__(self, type_id: int | None, reason: str) -> None:
+    def __init__(self, type_id: int | None, reason: str, *, is_lost: bool = False) -> None:
         super().__init__(reason)
         self.type_id = type_id
         self.reason = reason
+        self.is_lost = is_lost
 
 
 async def wait_ready(worker: Worker, *, load_timeout_s: float) -> Ready:
@@ -117,8 +119,9 @@ async def wait_ready(worker: Worker, *, load_timeout_s: float) -> Ready:
             return start
     except TimeoutError:
         raise NotReady(loading, f"not loaded within {limit_s:g} s") from None
-    except WorkerDied:
-        raise NotReady(loading, "the worker ended while it loaded") from None
+    except WorkerDied as death:
+        reason = str(death) or "the worker ended while it loaded"
+        raise NotReady(loading, reason, is_lost=isinstance(death, WorkerLost)) from None
 
 
 async def load_alone(

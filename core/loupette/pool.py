@@ -380,7 +380,7 @@ class WorkerPool:
         if failure.type_id is None:
             return _longer(pause_s)
         if failure.type_id in self.proven:  # a type that once loaded is hardly to blame: killed?
-            if not self._is_loaded(failure.type_id):
+            if not failure.is_lost and not self._is_loaded(failure.type_id):
                 self._breaker.blame(failure.type_id, failure.reason)
                 self._queue.refuse(self._obstacle)
             return _longer(pause_s)

@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Any
 
 import ray
-from ray.exceptions import ActorUnavailableError, RayError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from loupette.cluster.link import (
@@ -152,7 +152,7 @@ class _Bridge:
 
     async def _live(self, worker: int) -> None:
         """Start a worker and watch over it until it ends."""
-        plan, node = self._plan, ""
+        plan = self._plan
         try:
             self._nodes[worker] = wanted = await self._choose_node()
             actor_class = self._actor_class.options(
@@ -166,14 +166,12 @@ class _Bridge:
                 return
             actor = actor_class.remote(plan.type_id, plan.modules, plan.log_format)
             self._actors[worker] = actor
-            failures, node = await actor.load.remote()
-            self._nodes[worker] = node
-            self._tell(Loaded(worker, failures))
+            # First of all, so that it is known what went with a node while it loaded.
+            self._nodes[worker] = await actor.node.options(concurrency_group=WATCH).remote()
+            self._tell(Loaded(worker, await actor.load.remote()))
             await actor.stay.options(concurrency_group=WATCH).remote()
-        except RayError as error:
-            if not node and worker in self._actors:
-                self._tell(Loaded(worker, {plan.type_id: _shorten(error)}))
-            await self._mourn(worker, error, node)
+        except Exception as error:  # whatever it is, the server is not to wait for this worker
+            await self._mourn(worker, error)
 
     async def _answer(self, worker: int, tasks: bytes) -> None:
         try:
@@ -186,6 +184,8 @@ class _Bridge:
         """The one with the fewest of our workers, so that no node takes all of them with it."""
         living = await _living()
         nodes = [one["NodeID"] for one in living if "CPU" in one["Resources"]]
+        if not living:
+            raise LookupError("no node of the cluster is alive")
         ours = Counter(self._nodes.values())
         node: str = min(nodes or [one["NodeID"] for one in living], key=lambda node: ours[node])
         return node
@@ -196,12 +196,16 @@ class _Bridge:
         if actor is not None:
             ray.kill(actor)
 
-    async def _mourn(self, worker: int, error: RayError, node: str) -> None:
+    async def _mourn(self, worker: int, error: Exception) -> None:
         """Tell of a worker's end, unless the server wanted it."""
-        if worker in self._actors:
-            lost = isinstance(error, ActorUnavailableError) or not await _is_alive(node)
-            self._end(worker)
-            self._tell(Gone(worker, _shorten(error), lost))
+        if worker not in self._actors:
+            return
+        if isinstance(error, ActorDiedError) and error.actor_init_failed:  # the plugin's doing
+            self._tell(Loaded(worker, {self._plan.type_id: _shorten(error)}))
+        node = self._nodes.get(worker, "")
+        lost = isinstance(error, ActorUnavailableError) or not await _is_alive(node)
+        self._end(worker)
+        self._tell(Gone(worker, _shorten(error), lost))
 
     def _tell(self, news: News) -> None:
         self._writer.write(encode(news))
@@ -216,11 +220,11 @@ async def _is_alive(node: str) -> bool:
     try:
         async with asyncio.timeout(_HEAD_WITHIN_S):
             return any(one["NodeID"] == node for one in await _living())
-    except TimeoutError:  # who would know is away: nothing else is to blame either
+    except Exception:  # who would know is away: nothing else is to blame either
         return False
 
 
-def _shorten(error: RayError) -> str:
+def _shorten(error: Exception) -> str:
     """On one line, and without the advice."""
     return " ".join(str(error).split())[:_SHOWN]
 

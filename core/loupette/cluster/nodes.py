@@ -206,7 +206,7 @@ class RemoteWorker:
         news = await self._news.get()
         if isinstance(news, Gone):
             self._news.put_nowait(news)  # it stays the last word
-            raise WorkerLost if news.lost else WorkerDied
+            raise (WorkerLost if news.lost else WorkerDied)(news.reason)
         return news
 
     async def receive_start(self) -> Start:

@@ -29,15 +29,11 @@ class RemoteSolvers:
         self._type_id = type_id
         self._solvers = Solvers(load_plugins(modules).loaded)
 
-    def load(self) -> tuple[dict[int, str], str]:
-        """Load the type and let it read its sample.
-
-        Returns:
-            Why that failed, if it did, by type; and the node that this is on.
-        """
+    def load(self) -> dict[int, str]:
+        """Load the type and let it read its sample; gives why that failed, if it did, by type."""
         *_, ready = self._solvers.load([self._type_id])
         assert isinstance(ready, Ready)  # it is the last word of a start
-        return ready.failures, self.node()
+        return ready.failures
 
     def node(self) -> str:
         """The node that this is on."""
