@@ -8,10 +8,14 @@ gets as far as to load.
 
 import socket
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import fakes
 from loupette.cluster.link import (
+    Alive,
     Answered,
     Ask,
     End,
@@ -29,6 +33,7 @@ from loupette.manager import load_plugins
 from loupette.solving import Solvers
 
 BLACK = frozenset(fakes.draw_png(width, colour="black") for width in range(40, 50))
+BEAT_S = 0.1
 LOSSES = 8
 ROOM = {"full": 1, "fuller": 2}
 
@@ -41,9 +46,18 @@ def main() -> None:
             return stream.read(LENGTH.unpack(head)[0]) if head else b""
 
         def tell(news: News) -> None:
-            stream.write(encode(news))
-            stream.flush()
+            with speaking:
+                stream.write(encode(news))
+                stream.flush()
 
+        def beat() -> None:
+            with suppress(OSError, ValueError):  # it has ended
+                while True:
+                    tell(Alive())
+                    time.sleep(BEAT_S)
+
+        speaking = threading.Lock()
+        threading.Thread(target=beat, daemon=True).start()
         bridge = Bridge(decode_plan(receive()), tell)
         while not bridge.has_ended and (body := receive()):
             bridge.obey(body)

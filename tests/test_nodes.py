@@ -13,6 +13,7 @@ import fakes
 import hostile
 from fake_bridge import LOSSES
 from loupette.breaker import FAULTS
+from loupette.cluster.link import SILENCE_S
 from loupette.cluster.nodes import Nodes
 from loupette.errors import SolverCrashed, Unsolvable
 from loupette.frames import Task
@@ -42,12 +43,13 @@ def run(
     module: str = "fakes",
     size: int = 1,
     max_size: int = 0,
+    silence_s: float = SILENCE_S,
 ) -> Result:
     """Run a scenario over a pool of workers behind a bridge; no process may outlive it."""
     settings = Settings(plugins=(module,), ray_address=address)
 
     async def main() -> tuple[Result, set[int]]:
-        nodes = Nodes(served(type_id, module), settings, bridge="fake_bridge")
+        nodes = Nodes(served(type_id, module), settings, bridge="fake_bridge", silence_s=silence_s)
         pool = WorkerPool(size, nodes, type_ids=[type_id], max_size=max_size, batched=[type_id])
         pool.start()
         try:
@@ -109,6 +111,28 @@ def test_a_bridge_that_is_killed_is_started_again_and_no_type_is_blamed() -> Non
         return pid != first, result, pool.failures
 
     assert run(scenario) == (True, "40x20", {})
+
+
+def test_a_bridge_that_hangs_is_ended_and_another_started() -> None:
+    async def scenario(pool: WorkerPool) -> tuple[bool, str, dict[int, str]]:
+        await echo(pool)
+        first = bridge()
+        os.kill(first, signal.SIGSTOP)
+        await until(lambda: first not in children())
+        result, pid = await echo(pool)
+        return pid != first, result, pool.failures
+
+    assert run(scenario, silence_s=3.0) == (True, "40x20", {})
+
+
+def test_a_bridge_that_has_no_news_but_that_it_lives_is_kept() -> None:
+    async def scenario(pool: WorkerPool) -> tuple[int, int]:
+        _, first = await echo(pool)
+        await asyncio.sleep(4.0)  # what is tested is that time passes
+        return first, (await echo(pool))[1]
+
+    first, second = run(scenario, silence_s=3.0)
+    assert first == second
 
 
 def test_an_image_that_ends_its_worker_is_tried_once_more_and_refused() -> None:

@@ -11,12 +11,13 @@ import pytest
 
 from cluster.arena import Running
 from loupette.breaker import FAULTS
-from loupette.cluster.link import Gone, News, Open, Plan, decode_news
-from loupette.cluster.nodes import Nodes
+from loupette.cluster.link import Alive, Gone, News, Open, Plan, decode_news, encode
+from loupette.cluster.nodes import BRIDGE, Nodes
 from loupette.frames import Task
 from loupette.manager import load_plugins
 from loupette.plugin import Placement
 from loupette.pool import WorkerPool
+from loupette.processes import start_process
 from loupette.registry import ServedType
 from loupette.settings import Settings
 from pools import PATIENCE_S, WHITE, until
@@ -151,3 +152,16 @@ def test_without_a_node_that_lives_a_worker_is_said_to_be_lost(
             writer.close()
 
     assert asyncio.run(main()) == Gone(7, "no node of the cluster is alive", lost=True)
+
+
+def test_a_bridge_says_that_it_lives_while_it_looks_for_a_cluster() -> None:
+    async def main() -> News:
+        process = await start_process(BRIDGE)
+        try:
+            process.send(encode(Plan("127.0.0.2:1", "", 60001, (), 1.0, 0.0, "text")))
+            async with asyncio.timeout(PATIENCE_S):
+                return decode_news(await process.receive())
+        finally:
+            await process.end()
+
+    assert asyncio.run(main()) == Alive()

@@ -22,6 +22,8 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from loupette.cluster.link import (
+    BEAT_S,
+    Alive,
     Answered,
     Ask,
     End,
@@ -60,6 +62,7 @@ def main(arguments: list[str]) -> None:
 async def _serve(server: socket.socket) -> None:
     reader, writer = await asyncio.open_unix_connection(sock=server)
     plan = decode_plan(await _receive(reader))
+    beating = asyncio.create_task(_beat(writer))  # it is referred to for as long as it runs
     try:
         async with asyncio.timeout(JOIN_WITHIN_S):  # Ray itself would try for ever
             await _reach_head(plan.address)
@@ -73,7 +76,14 @@ async def _serve(server: socket.socket) -> None:
     with suppress(asyncio.IncompleteReadError):  # the server has ended, or wants no more of it
         while True:
             bridge.obey(decode_order(await _receive(reader)))
+    beating.cancel()
     ray.shutdown()  # which ends the actors: they belong to this process
+
+
+async def _beat(writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(encode(Alive()))
+        await asyncio.sleep(BEAT_S)
 
 
 async def _reach_head(address: str) -> None:

@@ -8,6 +8,10 @@ import msgspec
 from loupette.frames import LENGTH
 from loupette.settings import LogFormat
 
+BEAT_S = 5.0
+SILENCE_S = 60.0
+"""A bridge that says nothing for so long is ended; it takes part of that to start."""
+
 
 class Plan(msgspec.Struct, tag="plan", frozen=True):
     """The bridge's first message: what it starts workers of.
@@ -75,9 +79,13 @@ class Gone(msgspec.Struct, tag="gone", frozen=True):
     lost: bool
 
 
+class Alive(msgspec.Struct, tag="alive", frozen=True):
+    """The bridge itself still works, as it says every `BEAT_S`."""
+
+
 Order: TypeAlias = Open | Ask | End
 """What the server says, after the plan."""
-News: TypeAlias = Loaded | Answered | Gone
+News: TypeAlias = Loaded | Answered | Gone | Alive
 """What the bridge says."""
 
 _encoder = msgspec.msgpack.Encoder()

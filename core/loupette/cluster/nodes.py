@@ -6,13 +6,16 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
+
 from loupette.cluster.link import (
+    SILENCE_S,
+    Alive,
     Answered,
     Ask,
     End,
     Gone,
     Loaded,
-    News,
     Open,
     Order,
     Plan,
@@ -46,12 +49,21 @@ class Nodes:
         served: the type, with what each of its workers reserves.
         settings: the cluster's address.
         bridge: the module that is run as a bridge.
+        silence_s: after which a bridge is replaced.
     """
 
-    def __init__(self, served: ServedType, settings: Settings, *, bridge: str = BRIDGE) -> None:
+    def __init__(
+        self,
+        served: ServedType,
+        settings: Settings,
+        *,
+        bridge: str = BRIDGE,
+        silence_s: float = SILENCE_S,
+    ) -> None:
         self._served = served
         self._settings = settings
         self._bridge = bridge
+        self._silence_s = silence_s
         self._bridges: list[_Bridge] = []
         self._starting = asyncio.Lock()
 
@@ -81,7 +93,7 @@ class Nodes:
             settings.log_format,
         )
         process.send(encode(plan))
-        return _Bridge(process, folder, version)
+        return _Bridge(process, folder, version, self._silence_s)
 
     async def _close_idle(self, version: Version) -> None:
         """End the bridges whose workers are all gone, but for the one that is used next."""
@@ -106,13 +118,19 @@ class _Bridge:
         process: has its plan.
         folder: of the plan; lives as long.
         version: of what is in the folder.
+        silence_s: after which it is ended.
     """
 
     def __init__(
-        self, process: WorkerProcess, folder: "TemporaryDirectory[str]", version: Version
+        self,
+        process: WorkerProcess,
+        folder: "TemporaryDirectory[str]",
+        version: Version,
+        silence_s: float,
     ) -> None:
         self._process = process
         self._folder = folder
+        self._silence_s = silence_s
         self._numbers = itertools.count()
         self._workers: dict[int, RemoteWorker] = {}
         self._listening = asyncio.create_task(self._listen())
@@ -150,12 +168,15 @@ class _Bridge:
         """Hand out the news until there are none, then the last."""
         try:
             while True:
-                news = decode_news(await self._process.receive())
-                if worker := self._workers.get(news.worker):
+                async with asyncio.timeout(self._silence_s):
+                    news = decode_news(await self._process.receive())
+                if not isinstance(news, Alive) and (worker := self._workers.get(news.worker)):
                     worker.hear(news)
-        except OSError:
+        except (OSError, msgspec.DecodeError) as error:
+            how = "does not answer" if isinstance(error, TimeoutError) else "has ended"
+            self._process.kill()
             for number, worker in [*self._workers.items()]:
-                worker.hear(Gone(number, "the bridge to the cluster has ended", lost=True))
+                worker.hear(Gone(number, f"the bridge to the cluster {how}", lost=True))
 
     async def close(self) -> None:
         """End the process, and with it the workers."""
@@ -181,7 +202,7 @@ class RemoteWorker:
         self._bridge = bridge
         self._unannounced = [*type_ids]
         self._has_actor = bool(type_ids)
-        self._news: asyncio.Queue[News] = asyncio.Queue()
+        self._news: asyncio.Queue[Loaded | Answered | Gone] = asyncio.Queue()
         self._end = ""
         self._ended = asyncio.Event()
 
@@ -190,7 +211,7 @@ class RemoteWorker:
         """Whether it takes no more tasks."""
         return self._ended.is_set()
 
-    def hear(self, news: News) -> None:
+    def hear(self, news: Loaded | Answered | Gone) -> None:
         """Take what its bridge says of it."""
         self._news.put_nowait(news)
         if isinstance(news, Gone):
