@@ -103,7 +103,8 @@ class Bridge:
 
     def _answer(self, worker: int, tasks: Sequence[Task]) -> None:
         if not any(task.image in BLACK for task in tasks):
-            self._tell(Answered(worker, encode_list([*self._solvers.answer_all(tasks)])))
+            for reply in self._solvers.answer_all(tasks):
+                self._tell(Answered(worker, encode_list([reply])))
             return
         self._losses = LOSSES if self._plan.address == "unsteady" else 0
         self._tell(Gone(worker, "it saw black", lost=self._plan.address in ("losing", "unsteady")))

@@ -19,6 +19,7 @@ from loupette.errors import SolverCrashed, Unsolvable
 from loupette.frames import Task
 from loupette.manager import load_plugins
 from loupette.plugin import Placement
+from loupette.plugin.types import MAX_BATCH
 from loupette.pool import WorkerPool
 from loupette.registry import ServedType
 from loupette.settings import Settings
@@ -50,7 +51,9 @@ def run(
 
     async def main() -> tuple[Result, set[int]]:
         nodes = Nodes(served(type_id, module), settings, bridge="fake_bridge", silence_s=silence_s)
-        pool = WorkerPool(size, nodes, type_ids=[type_id], max_size=max_size, batched=[type_id])
+        pool = WorkerPool(
+            size, nodes, type_ids=[type_id], max_size=max_size, max_in_parts=MAX_BATCH
+        )
         pool.start()
         try:
             async with asyncio.timeout(120):
@@ -83,6 +86,24 @@ def test_what_waits_goes_in_one_call_and_each_has_its_own_reply() -> None:
         return [read.result for read in await asyncio.gather(*tasks)]
 
     assert run(scenario) == [f"{width}x20" for width in range(40, 60)]
+
+
+def test_who_is_read_one_by_one_has_a_deadline_of_its_own() -> None:
+    # All of them take longer than the deadline, and the last one begins within it.
+    count, deadline_s = 4, 1.55
+
+    async def scenario(pool: WorkerPool) -> tuple[list[str], int]:
+        await ask(pool, hostile.ONE_BY_ONE)
+        options = [{"do": "work", "number": number} for number in range(count)]
+        tasks = [Task(hostile.ONE_BY_ONE, WHITE, options=one) for one in options]
+        _, *reads = await asyncio.gather(
+            ask(pool, hostile.ONE_BY_ONE),  # takes the worker, so that the others wait
+            *(pool.solve(task, deadline_s=deadline_s) for task in tasks),
+        )
+        return [read.result for read in reads], pool.restarts["deadline"]
+
+    numbers = [str(number) for number in range(count)]
+    assert run(scenario, type_id=hostile.ONE_BY_ONE, module="hostile") == (numbers, 0)
 
 
 def test_refusals_come_back_as_from_any_worker() -> None:

@@ -61,6 +61,28 @@ def test_who_was_sent_ahead_goes_on_waiting_until_begun() -> None:
     run(scenario)
 
 
+def test_what_is_replied_to_in_parts_goes_up_to_a_workers_share_and_waits_until_begun() -> None:
+    async def scenario(_: Queue) -> None:
+        queue = Queue(max_in_parts=4)
+        first, late = put(queue, ONE), put(queue, ONE, wait_s=0.01)
+        others = [put(queue, ONE) for _ in range(6)]
+        assert queue.take(LOADED, workers=4) == [first, late]
+        assert queue.take(LOADED, workers=1) == others[:4]
+        assert isinstance(await late.ending, Overloaded)
+
+    run(scenario)
+
+
+def test_of_several_that_are_replied_to_in_parts_none_is_suspected() -> None:
+    async def scenario(_: Queue) -> None:
+        queue = Queue(max_in_parts=4)
+        several = [put(queue, ONE) for _ in range(3)]
+        assert queue.find_suspect(several, several[1:]) is None
+        assert queue.find_suspect(several[:1], several[:1]) is several[0]
+
+    run(scenario)
+
+
 def test_what_waits_of_the_oldest_ones_type_goes_along_and_the_rest_stays() -> None:
     async def scenario(queue: Queue) -> None:
         mine = [put(queue, TOGETHER)]

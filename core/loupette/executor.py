@@ -193,8 +193,9 @@ def _make_remote_pool(served: ServedType, settings: Settings) -> WorkerPool:
         Nodes(served, settings),
         type_ids=[served.spec.type_id],
         max_size=served.placement.max_replicas,
-        batched=[served.spec.type_id],
+        batched=[served.spec.type_id] if served.spec.batch else [],
         max_batch=served.placement.batch,
+        max_in_parts=served.placement.batch,
         load_timeout_s=REMOTE_LOAD_TIMEOUT_S,
         max_requests=settings.worker_max_requests,
     )

@@ -50,6 +50,7 @@ class WorkerPool:
         max_size: workers that there may be while challenges wait; `size` if it is less.
         batched: types of which several go to a worker at once.
         max_batch: of those.
+        max_in_parts: as `Queue`.
         load_timeout_s: for each type. One that takes longer, or ends its worker while it loads, is
             taken out at once, so that it harms no other, unless a worker has loaded it before.
         settled_s: a worker that ends by itself sooner, asked nothing, is not replaced at once.
@@ -71,6 +72,7 @@ class WorkerPool:
         max_size: int = 0,
         batched: Collection[int] = (),
         max_batch: int = MAX_BATCH,
+        max_in_parts: int = 0,
         load_timeout_s: float = LOAD_TIMEOUT_S,
         settled_s: float = SETTLED_S,
         max_requests: int = Settings.worker_max_requests,
@@ -81,7 +83,7 @@ class WorkerPool:
         self._load_timeout_s = load_timeout_s
         self._max_requests = max_requests
         self._max_rss_bytes = max_rss_bytes
-        self._queue = Queue(batched, max_batch=max_batch)
+        self._queue = Queue(batched, max_batch=max_batch, max_in_parts=max_in_parts)
         self._scale = Scale(size, max(size, max_size))
         self._generation = 0
         self._breaker = Breaker(self._try)

@@ -65,11 +65,21 @@ class Queue:
     Args:
         batched: types whose solvers take batches.
         max_batch: of them.
+        max_in_parts: of all others, to workers whose replies come several at a time; 0: each comes
+            by itself, and `MAX_AHEAD` go to a worker.
     """
 
-    def __init__(self, batched: Collection[int] = (), *, max_batch: int = MAX_BATCH) -> None:
+    def __init__(
+        self,
+        batched: Collection[int] = (),
+        *,
+        max_batch: int = MAX_BATCH,
+        max_in_parts: int = 0,
+    ) -> None:
         self._batched = frozenset(batched)
         self._max_batch = max_batch
+        self._max_ahead = max_in_parts or MAX_AHEAD
+        self._in_parts = bool(max_in_parts)
         self._waiting: dict[Waiting, None] = {}  # in the order of arrival
 
     def __len__(self) -> int:
@@ -94,7 +104,8 @@ class Queue:
         if first is None:
             return []
         together = self.takes_batches(first.task.type_id)
-        most = self._max_batch if together else min(MAX_AHEAD, -(-len(self._waiting) // workers))
+        share = -(-len(self._waiting) // workers)
+        most = self._max_batch if together else min(self._max_ahead, share)
         taken = [first]
         if not first.alone:
             taken = list(islice(filter(_joins(first), self._waiting), most))
@@ -111,9 +122,12 @@ class Queue:
     def find_suspect(
         self, batch: Sequence[Waiting], unanswered: Sequence[Waiting]
     ) -> Waiting | None:
-        """The one that a worker was at when it ended; of several at once it may be any."""
-        at_once = len(batch) > 1 and self.takes_batches(batch[0].task.type_id)
-        return None if at_once else unanswered[0]
+        """The one that a worker was at when it ended; of several at once it may be any.
+
+        So it is with those whose replies come in parts: some may have been read.
+        """
+        at_once = self._in_parts or self.takes_batches(batch[0].task.type_id)
+        return None if at_once and len(batch) > 1 else unanswered[0]
 
     def discard(self, waiting: Waiting) -> None:
         """Forget one that waits; nothing happens if it does not."""

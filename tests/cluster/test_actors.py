@@ -9,25 +9,27 @@ from typing import TypeVar
 
 import pytest
 
+import hostile
 from cluster.arena import Running
 from loupette.breaker import FAULTS
 from loupette.cluster.link import Alive, Gone, News, Open, Plan, decode_news, encode
-from loupette.cluster.nodes import BRIDGE, Nodes
-from loupette.frames import Task
+from loupette.cluster.nodes import BRIDGE
+from loupette.executor import make_executor
+from loupette.frames import Read, Task, decode_replies, encode_list
 from loupette.manager import load_plugins
 from loupette.plugin import Placement
 from loupette.pool import WorkerPool
 from loupette.processes import start_process
-from loupette.registry import ServedType
+from loupette.registry import Catalogue, ServedType
 from loupette.settings import Settings
 from pools import PATIENCE_S, WHITE, until
 
 Result = TypeVar("Result")
 WITHIN_S = 240.0
-LOAD_TIMEOUT_S = 120.0
 PLUGIN = """
 import os
 import signal
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -41,7 +43,12 @@ def load():
     if DEADLY.exists():
         DEADLY.unlink()
         os.kill(os.getpid(), signal.SIGKILL)
-    return fakes.Fake(lambda challenge: Answer("read", 1.0))
+    return fakes.Fake(read)
+
+
+def read(challenge):
+    time.sleep(challenge.options.get("takes_s", 0.0))
+    return Answer("read", 1.0)
 
 
 @hookimpl
@@ -73,18 +80,12 @@ def run(
         one for one in load_plugins(settings.modules).loaded if one.module in settings.plugins
     )
     (spec,) = plugin.specs
-    placement = Placement(size, size, cpus)
+    placement = Placement(size, 99, cpus)
     served = ServedType(spec, plugin.name, "", 0, module=plugin.module, placement=placement)
 
     async def main() -> Result:
-        pool = WorkerPool(
-            size,
-            Nodes(served, settings),
-            type_ids=[spec.type_id],
-            max_size=99,
-            batched=[spec.type_id],
-            load_timeout_s=LOAD_TIMEOUT_S,
-        )
+        pool = make_executor(Catalogue({spec.type_id: served}), [plugin], settings)
+        assert isinstance(pool, WorkerPool)
         pool.start()
         try:
             async with asyncio.timeout(WITHIN_S):
@@ -129,11 +130,36 @@ def test_a_worker_that_dies_while_it_loads_leaves_a_proven_type_in(
     assert "out of order" not in caplog.text
 
 
+def test_each_of_one_call_has_a_deadline_of_its_own(trial: Running, deadly: Path) -> None:
+    slow = Task(60001, WHITE, options={"takes_s": 0.5})
+
+    async def scenario(pool: WorkerPool) -> tuple[list[str], int]:
+        call = [pool.solve(slow, deadline_s=deadline_s) for deadline_s in [4.0] * 8]
+        endings = await asyncio.gather(read(pool), *call, return_exceptions=True)
+        told = [end.result if isinstance(end, Read) else type(end).__name__ for end in endings[1:]]
+        return told, pool.restarts.total()
+
+    told, restarts = run(scenario, trial, size=1)
+    assert told[:4] == ["read"] * 4
+    assert set(told[4:]) <= {"read", "Overloaded"}  # a slow machine has the last ones wait long
+    assert restarts == 0
+
+
+def test_replies_go_out_as_soon_as_the_next_ones_take_long() -> None:
+    from loupette.cluster.remote import RemoteSolvers  # as below
+
+    solvers = RemoteSolvers(hostile.ONE_BY_ONE, ["hostile"], "text", 0.3)
+    told = ["", "", "work", "", "work"]
+    tasks = [Task(hostile.ONE_BY_ONE, WHITE, options={"do": do}) for do in told]
+    assert [len(decode_replies(part)) for part in solvers.answer(encode_list(tasks))] == [3, 2]
+    assert [len(decode_replies(part)) for part in solvers.answer(encode_list(tasks[:2]))] == [2]
+
+
 def test_without_a_node_that_lives_a_worker_is_said_to_be_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from loupette.cluster import (
-        bridge,  # it imports Ray, which is not where all tests are collected
+        bridge,  # it imports Ray, which is not where all tests are
     )
 
     monkeypatch.setattr("ray.nodes", list)
@@ -144,7 +170,7 @@ def test_without_a_node_that_lives_a_worker_is_said_to_be_lost(
         _, writer = await asyncio.open_unix_connection(sock=theirs)
         try:
             async with asyncio.timeout(30):
-                its_bridge = bridge._Bridge(Plan("", "", 60001, (), 1.0, 0.0, "text"), writer)
+                its_bridge = bridge._Bridge(Plan("", "", 60001, (), 1.0, 0.0, "text", 0.05), writer)
                 its_bridge.obey(Open(7))
                 return decode_news(await bridge._receive(reader))
         finally:
@@ -158,7 +184,7 @@ def test_a_bridge_says_that_it_lives_while_it_looks_for_a_cluster() -> None:
     async def main() -> News:
         process = await start_process(BRIDGE)
         try:
-            process.send(encode(Plan("127.0.0.2:1", "", 60001, (), 1.0, 0.0, "text")))
+            process.send(encode(Plan("127.0.0.2:1", "", 60001, (), 1.0, 0.0, "text", 0.05)))
             async with asyncio.timeout(PATIENCE_S):
                 return decode_news(await process.receive())
         finally:

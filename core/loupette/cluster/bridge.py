@@ -174,7 +174,7 @@ class _Bridge:
             )
             if worker not in self._actors:  # the server has changed its mind
                 return
-            actor = actor_class.remote(plan.type_id, plan.modules, plan.log_format)
+            actor = actor_class.remote(plan.type_id, plan.modules, plan.log_format, plan.part_s)
             self._actors[worker] = actor
             # First of all, so that it is known what went with a node while it loaded.
             self._nodes[worker] = await actor.node.options(concurrency_group=WATCH).remote()
@@ -184,11 +184,10 @@ class _Bridge:
             await self._mourn(worker, error)
 
     async def _answer(self, worker: int, tasks: bytes) -> None:
-        try:
-            replies = await self._actors[worker].answer.remote(*_parts(tasks))
-        except RayError:
-            return  # `_live` hears of it, too
-        self._tell(Answered(worker, replies))
+        asked = self._actors[worker].answer.options(num_returns="streaming")
+        with suppress(RayError):  # `_live` hears of it, too
+            async for part in asked.remote(*_parts(tasks)):
+                self._tell(Answered(worker, await part))
 
     async def _choose_node(self) -> str:
         """The one with the fewest of our workers, so that no node takes all of them with it."""

@@ -23,6 +23,7 @@ class Plan(msgspec.Struct, tag="plan", frozen=True):
         modules: plugins beside the installed ones.
         cpus, gpus: what each of them reserves.
         log_format: of their messages.
+        part_s: as `RemoteSolvers`.
     """
 
     address: str
@@ -32,6 +33,7 @@ class Plan(msgspec.Struct, tag="plan", frozen=True):
     cpus: float
     gpus: float
     log_format: LogFormat
+    part_s: float
 
 
 class Open(msgspec.Struct, tag="open", frozen=True):
@@ -61,7 +63,7 @@ class Loaded(msgspec.Struct, tag="loaded", frozen=True):
 
 
 class Answered(msgspec.Struct, tag="answered", frozen=True):
-    """The replies of a worker to what it was asked, encoded."""
+    """The next replies of a worker to what it was asked, encoded."""
 
     worker: int
     replies: bytes

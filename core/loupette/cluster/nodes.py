@@ -40,6 +40,8 @@ from loupette.registry import ServedType
 from loupette.settings import Settings
 
 BRIDGE = "loupette.cluster.bridge"
+PART_S = 0.05
+"""Replies wait for the next ones so long at most, and no longer than a tenth of the deadline."""
 
 
 class Nodes:
@@ -91,6 +93,7 @@ class Nodes:
             served.placement.cpus,
             served.placement.gpus,
             settings.log_format,
+            min(PART_S, served.deadline_s / 10),
         )
         process.send(encode(plan))
         return _Bridge(process, folder, version, self._silence_s)
@@ -243,12 +246,15 @@ class RemoteWorker:
         return Ready(loaded.failures)
 
     async def ask(self, tasks: Sequence[Task]) -> AsyncIterator[Reply]:
-        """As `Worker.ask`; the replies come all at once."""
+        """As `Worker.ask`; the replies come in parts."""
         self._bridge.tell(Ask(self._number, encode_list(tasks)))
-        answered = await self._next()
-        assert isinstance(answered, Answered)  # the start is over
-        for reply in decode_replies(answered.replies):
-            yield reply
+        missing = len(tasks)
+        while missing:
+            answered = await self._next()
+            assert isinstance(answered, Answered)  # the start is over
+            for reply in decode_replies(answered.replies):
+                missing -= 1
+                yield reply
 
     async def wait_ended(self) -> str:
         """As `Worker.wait_ended`."""

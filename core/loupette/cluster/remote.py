@@ -4,11 +4,12 @@ It owns no key, no balance and no database. The bridge makes an actor of the cla
 """
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 
 import ray
 
-from loupette.frames import Ready, decode_tasks, encode_list
+from loupette.frames import Ready, Reply, decode_tasks, encode_list
 from loupette.manager import load_plugins
 from loupette.messages import set_up_messages
 from loupette.settings import LogFormat
@@ -22,10 +23,15 @@ class RemoteSolvers:
         type_id: loaded by `load`.
         modules: plugins beside the installed ones.
         log_format: of the messages.
+        part_s: after so long it replies to what it has read so far, as a reply by itself costs
+            more than the next one in the same part.
     """
 
-    def __init__(self, type_id: int, modules: Sequence[str], log_format: LogFormat) -> None:
+    def __init__(
+        self, type_id: int, modules: Sequence[str], log_format: LogFormat, part_s: float
+    ) -> None:
         set_up_messages(log_format)
+        self._part_s = part_s
         self._type_id = type_id
         self._solvers = Solvers(load_plugins(modules).loaded)
 
@@ -40,9 +46,17 @@ class RemoteSolvers:
         node: str = ray.get_runtime_context().get_node_id()
         return node
 
-    def answer(self, *parts: bytes) -> bytes:
-        """Answer a list of tasks; it comes in parts, see `bridge.PART_BYTES`."""
-        return encode_list([*self._solvers.answer_all(decode_tasks(b"".join(parts)))])
+    def answer(self, *parts: bytes) -> Iterator[bytes]:
+        """Answer a list of tasks, in parts; it comes in some, too, see `bridge.PART_BYTES`."""
+        replies: list[Reply] = []
+        since_s = time.monotonic()
+        for reply in self._solvers.answer_all(decode_tasks(b"".join(parts))):
+            replies.append(reply)
+            if time.monotonic() - since_s >= self._part_s:
+                yield encode_list(replies)
+                replies, since_s = [], time.monotonic()
+        if replies:
+            yield encode_list(replies)
 
     def stay(self) -> None:
         """Never return: whoever waits for that hears at once when this process ends."""
