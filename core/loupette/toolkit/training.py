@@ -88,9 +88,11 @@ class Plan:
 def build_model(symbols: int, height: int, width: int) -> keras.Model:
     """The recogniser: plain 3x3 convolutions, then a 1-pixel-high head over 40 time steps.
 
-    No normalisation in the trunk: it more than halves the speed on a CPU and the model trains
-    without. Batch normalisation in the head only, where it costs nothing. The head sees 27 steps
-    around each, and the mean of all: a letter is often told by its neighbours' case and font.
+    No normalisation in most of the trunk: it more than halves the speed on a CPU and the model
+    trains without. Batch normalisation where it costs next to nothing: in the head and before the
+    layers of which most units died without it (what they read was all of one sign). The head sees
+    27 steps around each, and the mean of all: a letter is often told by its neighbours' case and
+    font.
 
     Every layer has a name, by which weights are kept: so a model can grow and keep what it knows.
 
@@ -114,9 +116,11 @@ def build_model(symbols: int, height: int, width: int) -> keras.Model:
     x = _conv(_conv(x, 96, "conv3a"), 96, "conv3b")
     x = layers.MaxPooling2D((2, 1), name="pool3")(x)
     x = _conv(x, 128, "conv4a")
-    x = layers.Add(name="add4")([x, _conv(x, 128, "conv4b", gain=_QUIET)])
+    y = layers.BatchNormalization(name="norm_conv4b")(x)
+    x = layers.Add(name="add4")([x, _conv(y, 128, "conv4b", gain=_QUIET)])
     x = layers.MaxPooling2D((2, 1), name="pool4")(x)
     x = layers.ZeroPadding2D((0, 1), name="pad")(x)
+    x = layers.BatchNormalization(name="norm_collapse")(x)
     x = _conv(x, HEAD, "collapse", size=(height // 16, 3), padding="valid")
     for number in range(1, BLOCKS + 1):
         y = layers.BatchNormalization(name=f"norm{number}")(x)
@@ -124,6 +128,7 @@ def build_model(symbols: int, height: int, width: int) -> keras.Model:
         x = layers.Add(name=f"add_mix{number}")([x, y])
         if number == BLOCKS // 2:
             mean = layers.GlobalAveragePooling2D(keepdims=True, name="mean")(x)
+            mean = layers.BatchNormalization(name="norm_whole")(mean)
             whole = _conv(mean, HEAD, "whole", size=(1, 1), gain=_QUIET)
             x = layers.Add(name="add_whole")([x, whole])
     x = layers.BatchNormalization(name="norm_out")(x)

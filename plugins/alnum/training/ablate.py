@@ -12,6 +12,7 @@ decides nothing.
 
 import argparse
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -79,6 +80,7 @@ def make_adamw() -> keras.optimizers.Optimizer:
 
 VARIANTS: Mapping[str, Variant] = {
     "as shipped": Variant(),
+    "no normalisation before the trunk's ends": Variant(options={"ends": False}),
     "AdamW in place of Muon": Variant(optimizer=make_adamw),
     "batch normalisation in the trunk": Variant(options={"norm": "batch"}),
     "layer normalisation in the trunk": Variant(options={"norm": "layer"}),
@@ -99,6 +101,7 @@ def build(
     width: int,
     *,
     norm: str = "none",
+    ends: bool = True,
     share: float = 1.0,
     head: str = "mix",
     grey: bool = False,
@@ -110,6 +113,7 @@ def build(
         height: input height.
         width: input width.
         norm: ``"none"``, ``"batch"`` or ``"layer"`` after each convolution of the trunk.
+        ends: batch normalisation before the trunk's last two convolutions and before the mean's.
         share: of the shipped number of channels.
         head: ``"mix"`` (convolutions along the line), ``"gru"`` or ``"attention"``.
         grey: the model sees the mean of the three channels.
@@ -143,10 +147,13 @@ def build(
     x = layers.MaxPooling2D(2)(conv(conv(x, c2), c2))
     x = layers.MaxPooling2D((2, 1))(conv(conv(x, c3), c3))
     x = conv(x, c4)
-    x = layers.MaxPooling2D((2, 1))(layers.Add()([x, conv(x, c4, gain=0.05)]))
-    x = conv(layers.ZeroPadding2D((0, 1))(x), wide, size=(height // 16, 3), padding="valid")
+    y = layers.BatchNormalization()(x) if ends else x
+    x = layers.MaxPooling2D((2, 1))(layers.Add()([x, conv(y, c4, gain=0.05)]))
+    x = layers.ZeroPadding2D((0, 1))(x)
+    x = layers.BatchNormalization()(x) if ends else x
+    x = conv(x, wide, size=(height // 16, 3), padding="valid")
     if head == "mix":
-        x = _mix(x, conv, wide)
+        x = _mix(x, conv, wide, ends=ends)
     x = layers.Reshape((width // 4, wide))(x)
     for _ in range(2 if head == "gru" else 0):
         x = layers.Bidirectional(layers.GRU(wide // 2, return_sequences=True))(x)
@@ -155,7 +162,7 @@ def build(
     return keras.Model(picture, layers.Dense(symbols + 1, dtype="float32")(x))
 
 
-def _mix(x: Any, conv: Callable[..., Any], wide: int) -> Any:
+def _mix(x: Any, conv: Callable[..., Any], wide: int, *, ends: bool) -> Any:
     layers = keras.layers
     for number in range(1, BLOCKS + 1):
         y = layers.BatchNormalization()(x)
@@ -164,6 +171,7 @@ def _mix(x: Any, conv: Callable[..., Any], wide: int) -> Any:
         )
         if number == BLOCKS // 2:
             mean = layers.GlobalAveragePooling2D(keepdims=True)(x)
+            mean = layers.BatchNormalization()(mean) if ends else mean
             x = layers.Add()([x, conv(mean, wide, size=(1, 1), norm="none", gain=0.05)])
     return layers.BatchNormalization()(x)
 
@@ -357,7 +365,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--assets", type=Path, default=Path("data/assets"))
     parser.add_argument("--count", type=int, default=30_000, help="pictures to train on")
-    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--data", type=Path, help="third-party sources to report as well")
     parser.add_argument("--only", choices=list(VARIANTS))
     args = parser.parse_args()
@@ -369,7 +377,7 @@ def main() -> None:
     use_one_thread()
     names = [args.only] if args.only else list(VARIANTS)
     for name in names if args.what == "train" else []:
-        path = args.folder / (name.replace(" ", "-").replace(",", "") + ".json")
+        path = args.folder / (re.sub(r"[^\w]+", "-", name) + ".json")
         if not path.exists():
             path.write_text(
                 json.dumps(train_variant(name, args.folder, args.data, steps=args.steps))
