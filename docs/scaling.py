@@ -80,7 +80,7 @@ def database_cores() -> str:
     cores = rate * measured["costs_us"]["database"] / 1e6
     return (
         f"A database is given {measured['cores_of_database']} cores: at {measured['busy']:.0%} of"
-        f" its charges its processes take {cores:.1f} of them for these, and the reads of callers'"
+        f" its charges its processes take {cores:.1f} cores for these, and the reads of callers'"
         " logs are not measured.\n"
     )
 

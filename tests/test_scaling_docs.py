@@ -32,7 +32,7 @@ def test_each_part_is_shown_with_where_it_is_full(
     assert remote.endswith("| 200 |  |")
     assert database.endswith("| 300 |  |")
     assert charge.endswith("| 150 | 6667 a second |")
-    assert "at 70% of its charges its processes take 1.4 of them" in scaling.database_cores()
+    assert "at 70% of its charges its processes take 1.4 cores" in scaling.database_cores()
 
 
 def test_the_charges_of_several_fronts_are_shown_with_their_spread(

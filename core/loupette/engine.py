@@ -72,20 +72,23 @@ class Engine:
         """Number a request of a known key."""
         return Call(key, await self.front.next_log_id(unix_ms()), started_s)
 
-    async def note(self, call: Call, posted: Posted) -> Call:
+    def note(self, call: Call, posted: Posted) -> Call:
         """Note what the log is to say of a request, answered or not; nothing here ends the call.
 
-        Of its options those that the type takes, of its images what the operator wants.
+        Of its options those that the type takes, of its image the hash if the operator wants it.
         """
         with suppress(CallerError):  # told by `solve`
             served = self.catalogue.find(posted.type_id)
             call = replace(call, options=check_options(posted.options, served.spec))
         if not self._images.hashed:
             return call
+        return replace(call, image_hash=hashlib.sha256(posted.image).digest())
+
+    async def _keep_images(self, call: Call, posted: Posted) -> None:
+        """Keep what is going to be read; a caller without money cannot fill the folder."""
         if self._images.kept_days:
             sent = [image for image in (posted.image, posted.image2) if image is not None]
             await asyncio.to_thread(self._write_images, call.log_id, sent)
-        return replace(call, image_hash=hashlib.sha256(posted.image).digest())
 
     def _write_images(self, log_id: int, sent: list[bytes]) -> None:
         try:
@@ -132,6 +135,7 @@ class Engine:
             idempotency_key=call.idempotency[0] if call.idempotency else None,
         )
         try:
+            await self._keep_images(call, posted)
             answer = await _unless_gone(read_once(self.pool, served, task), gone)
             return await self._settle(call, served, hold, answer, code=code, render=render)
         finally:

@@ -268,7 +268,7 @@ class RateLimited(CallerError):
 
 
 class Overloaded(RateLimited):
-    """The server's queue is full; nothing was held."""
+    """No room, no solver free in time, or the server is stopping; nothing was charged."""
 
     reason = "overloaded"
     zh = "服务繁忙"

@@ -119,6 +119,7 @@ def test_show_tells_all_of_one_request(charged: Path, as_json: Json) -> None:
     log = as_json("logs", "show", "LOG19700101000001")
     assert (log["result"], log["code"], log["cost"]) == ("7", 200, 0.001)
     assert (log["image_sha256"], log["images"]) == (None, [])
+    assert (log["account"], log["key"][:3]) == ("shop", "ak_")
 
 
 def test_show_tells_options_as_they_are_posted(charged: Path, loupette: Run) -> None:

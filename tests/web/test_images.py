@@ -93,6 +93,16 @@ def test_kept_images_are_files_answered_or_not_and_once_for_a_repeat(
     assert len(list(tmp_path.glob("*.images/*/*"))) == 3
 
 
+def test_images_of_requests_that_are_refused_before_they_are_read_are_not_kept(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    with serve(make_settings, tmp_path, Images(hashed=True, kept_days=1)) as desk:
+        refused = [desk.post(5, WHITE), desk.post(fakes.CLOSED, WHITE, BLACK)]
+        poor = Desk(desk.client, desk.settings, issue_key(desk.settings, "0"))
+        refused.append(poor.post(fakes.ECHO, WHITE))
+        assert [desk.kept(one["log_id"]) for one in refused] == [(digest(WHITE), [])] * 3
+
+
 def test_images_that_cannot_be_kept_cost_nobody_an_answer(
     make_settings: MakeSettings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -12,7 +12,7 @@ from loupette.money import to_yuan
 from loupette.settings import Settings
 from loupette.store import logs as store
 from loupette.store.images import ImageFolder
-from loupette.store.keys import account_id_of
+from loupette.store.keys import account_id_of, list_keys
 from loupette.store.logs import LogRecord, format_log_id, parse_log_id
 from loupette.wording import counted
 
@@ -74,13 +74,14 @@ def show(settings: Settings, log_id: str, as_json: bool) -> None:
     number = parse_log_id(log_id)
     with read_existing(settings) as reader:
         log = store.find(reader, number) if number is not None else None
+        key = next((key for key in list_keys(reader) if log and key.id == log.key_id), None)
     if number is None or log is None:
         raise StoreError(f"there is no log {log_id!r}; it may have been purged")
     files = ImageFolder(settings.database).of(log)
     facts = {
         **_row(log),
-        "account": log.account_id,
-        "key": log.key_id,
+        "account": key.account_name if key else log.account_id,
+        "key": key.prefix if key else log.key_id,
         "code": log.code,
         "options": log.options,
         "detail": log.detail,
@@ -123,7 +124,7 @@ def _row(log: LogRecord) -> dict[str, object]:
         "type": log.type_id,
         "outcome": log.outcome,
         "result": log.answer,
-        "confidence": None if log.confidence is None else round(log.confidence, 3),
+        "confidence": None if log.confidence is None else round(log.confidence, 4),
         "cost": to_yuan(log.cost_micros),
         "ms": log.response_ms,
     }

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from math import ceil
 from pathlib import Path
 
 import uvicorn
@@ -119,5 +120,6 @@ def _config(settings: Settings, app: Starlette | str) -> uvicorn.Config:
         ws="none",
         access_log=False,
         server_header=False,
+        timeout_keep_alive=ceil(settings.body_timeout_s),
         timeout_graceful_shutdown=_DRAIN_S,
     )

@@ -146,7 +146,7 @@ async def _answer(
 async def _answer_anew(
     request: Request, service: Service, progress: _Progress, call: Call, posted: Posted
 ) -> Response:
-    call = progress.call = await service.engine.note(call, posted)
+    call = progress.call = service.engine.note(call, posted)
     try:
         outcome = await _solve_unless_gone(request, service, call, posted)
     except IdempotencyTaken:
