@@ -12,6 +12,7 @@ import hostile
 from loupette.errors import SolverCrashed
 from loupette.frames import Ready, Reply, Start, Task
 from loupette.pool import WorkerPool
+from loupette.unrest import ENDS
 from pools import ask, echo, run, until
 
 
@@ -19,6 +20,9 @@ class Fleeting:
     """A worker that ends as soon as it is ready."""
 
     has_ended = True
+
+    def __init__(self, *, is_lost: bool = False) -> None:
+        self.is_lost = is_lost
 
     async def receive_start(self) -> Start:
         return Ready({})
@@ -43,13 +47,14 @@ class Fleeting:
 class FleetingWorkers:
     """Counts how many were started."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, are_lost: bool = False) -> None:
         self.count = 0
+        self._are_lost = are_lost
 
     async def spawn(self, type_ids: Sequence[int]) -> Fleeting:
         self.count += 1
         await asyncio.sleep(0)
-        return Fleeting()
+        return Fleeting(is_lost=self._are_lost)
 
     def obstacle(self, type_id: int) -> str | None:
         return None
@@ -68,6 +73,17 @@ def test_a_worker_that_ends_by_itself_is_replaced_after_ever_longer_pauses() -> 
 
     run(scenario, isolation=workers)  # of no type, so that none is tried alone
     assert 3 <= workers.count <= 5  # after 0.1, 0.2, 0.4 and 0.8 s more
+
+
+def test_workers_that_go_with_their_machine_put_no_type_to_the_test() -> None:
+    workers = FleetingWorkers(are_lost=True)
+
+    async def scenario(pool: WorkerPool) -> None:
+        await until(lambda: workers.count > 2 * ENDS)
+        assert pool._unrest._search is None
+        assert pool.failures == {}
+
+    run(scenario, fakes.ECHO, isolation=workers)
 
 
 def test_a_type_that_ends_its_worker_a_while_after_it_was_loaded_is_found_and_taken_out() -> None:

@@ -30,6 +30,11 @@ class Worker(Protocol):
         """It takes no more tasks."""
         ...
 
+    @property
+    def is_lost(self) -> bool:
+        """It has ended with the machine it was on, so nothing that it loaded is to blame."""
+        ...
+
     async def receive_start(self) -> Start:
         """Wait for the next word of a worker that is starting.
 

@@ -299,7 +299,7 @@ class WorkerPool:
         if member not in self._idle:
             return False
         self._idle.remove(member)
-        return self._unrest.note(time.monotonic() - member.ready_s)
+        return not member.worker.is_lost and self._unrest.note(time.monotonic() - member.ready_s)
 
     async def _wait_due(self, place: int, member: Member) -> bool:
         """Wait until a worker is to be replaced, which is true, or has ended."""
@@ -418,7 +418,8 @@ class WorkerPool:
                 self._isolation, type_id, load_timeout_s=self._load_timeout_s, watch_s=watch_s
             )
         except NotReady as not_ready:
-            return None if self._is_loaded(type_id) else not_ready.reason
+            is_to_blame = not (not_ready.is_lost and type_id in self._in_service())
+            return not_ready.reason if is_to_blame and not self._is_loaded(type_id) else None
         if failure is None:
             self.proven.add(type_id)
         return failure

@@ -174,6 +174,11 @@ class WorkerProcess:
         """Whether the process has."""
         return self.process.returncode is not None
 
+    @property
+    def is_lost(self) -> bool:
+        """False: its machine is the server's."""
+        return False
+
     async def receive_start(self) -> Start:
         """As `Worker.receive_start`."""
         with _dying():

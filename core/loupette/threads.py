@@ -99,6 +99,11 @@ class WorkerThread:
         """Whether the thread has, or was abandoned."""
         return self._ended.is_set()
 
+    @property
+    def is_lost(self) -> bool:
+        """False: its machine is the server's."""
+        return False
+
     async def receive_start(self) -> Start:
         """As `Worker.receive_start`."""
         start = await self._hear()

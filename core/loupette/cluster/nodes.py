@@ -207,6 +207,7 @@ class RemoteWorker:
         self._has_actor = bool(type_ids)
         self._news: asyncio.Queue[Loaded | Answered | Gone] = asyncio.Queue()
         self._end = ""
+        self._is_lost = False
         self._ended = asyncio.Event()
 
     @property
@@ -214,15 +215,20 @@ class RemoteWorker:
         """Whether it takes no more tasks."""
         return self._ended.is_set()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it went with its node, or with the bridge."""
+        return self._is_lost
+
     def hear(self, news: Loaded | Answered | Gone) -> None:
         """Take what its bridge says of it."""
         self._news.put_nowait(news)
         if isinstance(news, Gone):
-            self._finish(news.reason)
+            self._finish(news)
 
-    def _finish(self, how: str) -> None:
+    def _finish(self, last: Gone) -> None:
         if not self._ended.is_set():
-            self._end = how
+            self._end, self._is_lost = last.reason, last.lost
             self._ended.set()
             self._bridge.forget(self._number)
 
