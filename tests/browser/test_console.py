@@ -53,7 +53,7 @@ def test_from_the_first_visit_to_an_answer_with_boxes(
     expect(page.locator(".preview")).to_be_visible()
     page.get_by_role("button", name="识别").click()
     expect(page.locator("#answer .big")).to_have_text("ab")
-    expect(page.locator("#answer")).to_contain_text("75.0 %")
+    expect(page.locator("#answer")).to_contain_text("75.00 %")
     expect(page.locator(".characters td")).to_have_text(["99 %", "50 %"])
     assert page.url.endswith("/console/try")
     # The box is where the plugin said, at whatever size the picture is shown.
