@@ -82,22 +82,23 @@ ON_ALL = " on all cores"
 """After the name of what has as many workers as there are cores."""
 
 
-def _to_loops(where: str = "") -> Goal[Round]:
+def _faster(than: str, bound: float, *, called: str, where: str = "") -> Goal[Round]:
     return Goal(
-        f"requests a second{where}: alnum / bare loops",
-        lambda r: r[f"alnum{where}"].rate / r[f"loop{where}"].rate,
-        0.85,
+        f"requests a second{where}: alnum / {called}",
+        lambda r: r[f"alnum{where}"].rate / r[f"{than}{where}"].rate,
+        bound,
         at_most=False,
     )
 
 
-def _to_ddddocr(where: str = "") -> Goal[Round]:
-    return Goal(
-        f"requests a second{where}: alnum / ddddocr",
-        lambda r: r[f"alnum{where}"].rate / r[f"ddddocr{where}"].rate,
-        5.0,
-        at_most=False,
+def _comparisons(where: str = "") -> tuple[Goal[Round], Goal[Round]]:
+    return (
+        _faster("loop", 0.85, called="bare loops", where=where),
+        _faster("ddddocr", 5.0, called="ddddocr", where=where),
     )
+
+
+_TO_LOOPS, _TO_DDDDOCR = _comparisons()
 
 
 GOALS: tuple[Goal[Round], ...] = (
@@ -107,16 +108,16 @@ GOALS: tuple[Goal[Round], ...] = (
         2.2,
         at_most=True,
     ),
-    _to_loops(),
+    _TO_LOOPS,
     Goal(
         "time of a request at half load: p99 / p50",
         lambda r: r["half"].p99_ms / r["half"].p50_ms,
         4.0,
         at_most=True,
     ),
-    _to_ddddocr(),
+    _TO_DDDDOCR,
 )
-BESIDE: tuple[Goal[Round], ...] = (_to_loops(ON_ALL), _to_ddddocr(ON_ALL))
+BESIDE: tuple[Goal[Round], ...] = _comparisons(ON_ALL)
 """Shown and not judged."""
 
 
