@@ -1,12 +1,13 @@
 """Workers that are processes: what they say, and when they end."""
 
 import asyncio
+import gc
 import os
 import random
 import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -52,6 +53,28 @@ def test_an_idle_worker_ends_when_its_server_hangs_up() -> None:
             return await worker.process.wait()
 
     assert asyncio.run(scenario()) == 0
+
+
+def test_waiting_for_an_end_again_and_again_keeps_nothing() -> None:
+    """A pool does so every second for as long as it runs."""
+
+    def futures() -> int:
+        gc.collect()
+        return sum(isinstance(each, asyncio.Future) for each in gc.get_objects())
+
+    async def scenario() -> tuple[int, int, str]:
+        worker = await start_worker(fakes.ECHO)
+        before = futures()
+        for _ in range(50):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(worker.wait_ended(), 0.001)
+        after = futures()
+        await worker.end()
+        return before, after, await worker.wait_ended()
+
+    before, after, reason = asyncio.run(scenario())
+    assert after < before + 10
+    assert reason == f"the process ended with code -{signal.SIGKILL.value}"
 
 
 def test_an_interrupt_from_the_terminal_does_not_end_a_worker() -> None:

@@ -168,6 +168,9 @@ class WorkerProcess:
     def __init__(self, process: asyncio.subprocess.Process, frames: _Frames) -> None:
         self.process = process
         self._frames = frames
+        # One wait for all who ask, again and again: asyncio keeps what each `Process.wait` that
+        # was given up had waited for until the process ends.
+        self._ended = asyncio.ensure_future(process.wait())
 
     @property
     def has_ended(self) -> bool:
@@ -205,7 +208,7 @@ class WorkerProcess:
 
     async def wait_ended(self) -> str:
         """As `Worker.wait_ended`."""
-        return f"the process ended with code {await self.process.wait()}"
+        return f"the process ended with code {await asyncio.shield(self._ended)}"
 
     def resident_bytes(self) -> int:
         """As `Worker.resident_bytes`."""
@@ -220,12 +223,11 @@ class WorkerProcess:
         """Kill the process and wait until it is gone."""
         self._frames.transport.close()
         self.kill()
-        ended = asyncio.ensure_future(self.process.wait())
         # It was killed, so this is short; left at once, the process would never be waited for.
         interrupted: asyncio.CancelledError | None = None
-        while not ended.done():
+        while not self.has_ended:
             try:
-                await asyncio.shield(ended)
+                await self.process.wait()
             except asyncio.CancelledError as cancelled:
                 interrupted = cancelled
         if interrupted:
