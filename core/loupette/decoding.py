@@ -125,7 +125,7 @@ def decode_picture(data: bytes, *, limits: ImageLimits = LIMITS) -> Picture:
     try:
         with Image.open(io.BytesIO(data), formats=[format_]) as image:
             _check_size(image, limits)
-            return Picture(np.stack(_read_frames(image, limits)), format_)
+            return Picture(np.array(_read_frames(image, limits)), format_)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(f"the image may have {limits.max_pixels} pixels") from error
     except UnidentifiedImageError as error:

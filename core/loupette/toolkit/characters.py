@@ -62,8 +62,9 @@ def describe_characters(
 def align(log_probs: LogProbs, codes: Sequence[int]) -> list[Span]:
     """The steps that write each symbol on the text's likeliest path.
 
-    All steps at once, symbol after symbol: with sums up to each step, the best run that ends there
-    is a running maximum over where it begins.
+    Where the likeliest path of all writes the text, as it does of most readings, it is that one.
+    Else all steps at once, symbol after symbol: with sums up to each step, the best run that ends
+    there is a running maximum over where it begins.
 
     Args:
         log_probs: float32 or float64, (steps, symbols + 1), the blank last.
@@ -72,6 +73,10 @@ def align(log_probs: LogProbs, codes: Sequence[int]) -> list[Span]:
     Returns:
         One span for each; empty where there are too few steps, or no codes.
     """
+    path = log_probs.argmax(axis=1).tolist()
+    runs = _runs(path, log_probs.shape[1] - 1)
+    if [path[start] for start, _ in runs] == [*codes]:
+        return runs
     sums = np.zeros((len(codes) + 1, len(log_probs) + 1))
     np.cumsum(log_probs[:, [*codes, -1]].T, axis=1, out=sums[:, 1:])
     gains = sums[:-1] - sums[-1]  # of writing the symbol rather than nothing, up to each step
@@ -85,6 +90,12 @@ def align(log_probs: LogProbs, codes: Sequence[int]) -> list[Span]:
         starts.append(begun)
         ends.append(ended)
     return _trace(starts, ends, codes) if codes and ended.max() > -np.inf else []
+
+
+def _runs(path: Sequence[int], blank: int) -> list[Span]:
+    """Where a path says one symbol step after step."""
+    cuts = [step for step in range(1, len(path)) if path[step] != path[step - 1]]
+    return [span for span in pairwise((0, *cuts, len(path))) if path[span[0]] != blank]
 
 
 def _best_before(scores: npt.NDArray[np.float64], is_strict: bool) -> npt.NDArray[np.float64]:

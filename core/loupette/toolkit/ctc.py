@@ -85,8 +85,8 @@ def log_softmax(logits: npt.NDArray[np.floating], *, temperature: float = 1.0) -
         temperature: above 1 makes them less sure.
     """
     scaled = logits.astype(np.float32) / np.float32(temperature)
-    shifted = scaled - scaled.max(axis=-1, keepdims=True)
-    result: LogProbs = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    scaled -= scaled.max(axis=-1, keepdims=True)
+    result: LogProbs = scaled - np.log(np.exp(scaled).sum(axis=-1, keepdims=True))
     return result
 
 
@@ -102,9 +102,9 @@ def restrict(log_probs: LogProbs, alphabet: Alphabet, allowed: Iterable[str]) ->
         float32, same shape, normalised again.
     """
     wanted = set(allowed)
-    keep = np.array([*(symbol in wanted for symbol in alphabet.symbols), True])
-    if keep.all():
+    if wanted.issuperset(alphabet.symbols):
         return log_probs
+    keep = np.array([*(symbol in wanted for symbol in alphabet.symbols), True])
     return log_softmax(np.where(keep, log_probs, NEVER))
 
 

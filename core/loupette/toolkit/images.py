@@ -72,8 +72,8 @@ def value_range(rgb: Pixels, *, tail: int = 100) -> tuple[int, int]:
     """
     below = np.bincount(rgb.reshape(-1), minlength=256).cumsum()
     skipped = rgb.size // tail
-    low, high = np.searchsorted(below, (skipped, rgb.size - 1 - skipped), side="right")
-    return int(low), int(high)
+    low, high = below.searchsorted((skipped, rgb.size - 1 - skipped), side="right").tolist()
+    return low, high
 
 
 def is_blank(rgb: Pixels) -> bool:
@@ -123,7 +123,7 @@ def stretch(rgb: Pixels) -> Pixels:
     """
     low, high = value_range(rgb)
     gain = 255.0 / max(high - low, _MIN_RANGE)
-    levels = np.clip((np.arange(256) - low) * gain, 0, 255)
+    levels = ((np.arange(256) - low) * gain).clip(0, 255)
     if is_dark(rgb, below=min(DARK_MEDIAN, (low + high) / 2)):
         levels = 255.0 - levels
     stretched: Pixels = np.rint(levels).astype(np.uint8).take(rgb)

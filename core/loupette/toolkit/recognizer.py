@@ -96,7 +96,7 @@ class CtcRecognizer:
             float32, (pictures, steps, symbols + 1), natural log-probabilities at the temperature.
         """
         height, width, _ = self._shape
-        return self.run(np.stack([prepare(picture, height, width) for picture in pictures]))
+        return self.run(np.array([prepare(picture, height, width) for picture in pictures]))
 
     def run(self, batch: npt.NDArray[np.uint8]) -> LogProbs:
         """Run the model on pictures that `loupette.toolkit.images.prepare` has prepared.
