@@ -90,6 +90,8 @@ class Fickle:
         (0.6, 0.9, "a", 0.6, 1),  # sure enough: nothing else is asked
         (0.45, 0.8, "b", (0.27 + 0.8 + 0.8) / 3, 3),
         (0.49, 0.34, "a", (0.49 + 0.325 + 0.325) / 3, 3),
+        (0.75, 0.6, "b", (0.12 + 0.6 + 0.6) / 3, 3),  # nearly sure enough: the others decide
+        (0.92, 0.9, "a", 0.92, 1),
     ],
 )
 def test_a_text_in_doubt_is_what_all_looks_make_of_it(

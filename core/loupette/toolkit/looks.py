@@ -10,7 +10,13 @@ from loupette.toolkit.ctc import LogProbs
 from loupette.toolkit.images import median_frame
 
 MOSTLY = 0.5
-"""Share of probability that makes something the case. A reading above it needs no second look."""
+"""Share of probability that makes something the case."""
+
+_NEARLY_SURE = (0.7, 0.9)
+"""Of readings as likely as this, some are sure enough to be answered and some are not, and looking
+again tells them apart; chosen on held-out own pictures. What is likelier is not looked at again, as
+then wrong readings come out likelier; what is less likely is hardly ever answered, and seldom
+another text."""
 
 _MARGINS = ((-0.03, -0.1), (0.04, 0.0))
 """What is added at the sides, and above and below, over width and height; chosen on held-out own
@@ -34,6 +40,16 @@ class View:
 
     left: int
     width: int
+
+
+def is_in_doubt(probability: float) -> bool:
+    """Whether further looks are worth their time: they may find another text, or decide an answer.
+
+    Args:
+        probability: 0..1, of the likeliest reading.
+    """
+    least, most = _NEARLY_SURE
+    return probability < MOSTLY or least <= probability < most
 
 
 def further_looks(

@@ -21,7 +21,7 @@ from loupette.toolkit.ctc import (
     restrict,
 )
 from loupette.toolkit.images import combine_frames, is_blank, is_line_shaped, median_frame
-from loupette.toolkit.looks import MOSTLY, View, further_looks
+from loupette.toolkit.looks import MOSTLY, View, further_looks, is_in_doubt
 from loupette.toolkit.recognizer import Recognizer
 
 LEAST_CONFIDENCE = 0.05
@@ -145,7 +145,7 @@ class TextSolver:
         """As many looks as are needed, one at least."""
         line = _line_of_text(picture)
         looks = [self._look(line, View(0, picture.width), rules)]
-        if looks[0].readings[0].probability < MOSTLY:
+        if is_in_doubt(looks[0].readings[0].probability):
             further = further_looks(picture, line, looks[0].seen)
             looks += [self._look(pixels, view, rules) for pixels, view in further]
         return looks

@@ -14,7 +14,7 @@ import loupette_alnum
 from loupette.plugin import Answer, Challenge, OptionValue, Picture, SolverSpec, Unsolvable
 from loupette.toolkit.ctc import Alphabet, beam_search
 from loupette.toolkit.images import open_picture
-from loupette.toolkit.looks import MOSTLY
+from loupette.toolkit.looks import is_in_doubt
 from loupette.toolkit.metrics import Labelled, read_labels
 from loupette.toolkit.recognizer import CtcRecognizer
 from loupette.toolkit.text import Rules, TextSolver, read_rules
@@ -216,7 +216,7 @@ def test_characters_spell_the_answer_within_the_picture(solver: TextSolver) -> N
         assert isinstance(parts, list)
         assert "".join(part["text"] for part in parts) == answer.result
         together = np.prod([part["confidence"] for part in parts])
-        if answer.confidence >= MOSTLY:  # else it is the mean of several looks
+        if not is_in_doubt(answer.confidence):  # else it is the mean of several looks
             assert together == pytest.approx(answer.confidence, abs=0.02)
         boxes = np.array([part["box"] for part in parts])
         ends = boxes[:, 0] + boxes[:, 2]

@@ -7,7 +7,7 @@ from loupette.plugin import Answer, Challenge, Picture, Pixels, Unsolvable
 from loupette.toolkit.characters import describe_characters
 from loupette.toolkit.ctc import LogProbs
 from loupette.toolkit.images import combine_frames, is_blank, is_line_shaped, median_frame
-from loupette.toolkit.looks import MOSTLY, View, further_looks
+from loupette.toolkit.looks import View, further_looks, is_in_doubt
 from loupette.toolkit.recognizer import CtcRecognizer, Recognizer
 from loupette_arith.decode import ExpressionDecoder, Reading, average
 from loupette_arith.expression import format_value
@@ -61,7 +61,7 @@ class SumSolver:
             return []
         looks = [self._look(line, View(0, picture.width))]
         readings = looks[0].readings
-        if not readings or readings[0].confidence < MOSTLY:
+        if not readings or is_in_doubt(readings[0].confidence):
             further = further_looks(picture, line, looks[0].seen)
             looks += [self._look(pixels, view) for pixels, view in further]
         return looks
