@@ -32,12 +32,14 @@ def senders(server: Server, *keys: str) -> Iterator[list[socket.socket]]:
 
 def wait_for_refusals(server: Server, connections: list[socket.socket]) -> list[socket.socket]:
     """Once each sender has a place or its refusal; gives those that are refused."""
-    deadline_s = time.monotonic() + 30
+    deadline_s, before = time.monotonic() + 30, -1
     while True:
         taken = server.metric("loupette_in_flight")
         refused = select.select(connections, [], [], 0)[0]
-        if len(refused) + taken == len(connections):
+        # Twice alike: one that is being refused has its place until it is told.
+        if len(refused) + taken == len(connections) and len(refused) == before:
             return refused
+        before = len(refused)
         assert time.monotonic() < deadline_s, f"{taken} have a place, {len(refused)} are refused"
         time.sleep(0.01)  # a poll; the deadline decides
 
@@ -75,7 +77,7 @@ def test_accounts_that_hold_their_bodies_back_leave_places_for_others(
             refused = wait_for_refusals(server, connections)
             reply = server.post({"image": image, "type": fakes.ECHO}, issue_key(settings))
             told = [read_reply(connection)[1]["error"]["reason"] for connection in refused]
-    assert (reply.status, reply.json["data"]["result"]) == (200, "40x20")
+    assert (reply.status, reply.json["data"].get("result")) == (200, "40x20"), reply.json
     assert set(told) == {"overloaded"}
 
 
