@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loupette.plugin import Json
-from loupette.toolkit.ctc import LogProbs
+from loupette.toolkit.ctc import LogProbs, likeliest_path
 from loupette.toolkit.looks import View
 
 Span = tuple[int, int]
@@ -73,10 +73,9 @@ def align(log_probs: LogProbs, codes: Sequence[int]) -> list[Span]:
     Returns:
         One span for each; empty where there are too few steps, or no codes.
     """
-    path = log_probs.argmax(axis=1).tolist()
-    runs = _runs(path, log_probs.shape[1] - 1)
-    if [path[start] for start, _ in runs] == [*codes]:
-        return runs
+    likeliest = likeliest_path(log_probs, log_probs.shape[1] - 1)
+    if [code for code, _, _ in likeliest] == [*codes]:
+        return [(start, end) for _, start, end in likeliest]
     sums = np.zeros((len(codes) + 1, len(log_probs) + 1))
     np.cumsum(log_probs[:, [*codes, -1]].T, axis=1, out=sums[:, 1:])
     gains = sums[:-1] - sums[-1]  # of writing the symbol rather than nothing, up to each step
@@ -90,12 +89,6 @@ def align(log_probs: LogProbs, codes: Sequence[int]) -> list[Span]:
         starts.append(begun)
         ends.append(ended)
     return _trace(starts, ends, codes) if codes and ended.max() > -np.inf else []
-
-
-def _runs(path: Sequence[int], blank: int) -> list[Span]:
-    """Where a path says one symbol step after step."""
-    cuts = [step for step in range(1, len(path)) if path[step] != path[step - 1]]
-    return [span for span in pairwise((0, *cuts, len(path))) if path[span[0]] != blank]
 
 
 def _best_before(scores: npt.NDArray[np.float64], is_strict: bool) -> npt.NDArray[np.float64]:

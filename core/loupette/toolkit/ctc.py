@@ -8,6 +8,7 @@ symbols and of a blank; a text's probability is the sum over all paths that coll
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -108,16 +109,25 @@ def restrict(log_probs: LogProbs, alphabet: Alphabet, allowed: Iterable[str]) ->
     return log_softmax(np.where(keep, log_probs, NEVER))
 
 
-def greedy(log_probs: LogProbs, blank: int) -> list[int]:
-    """The symbols on the single most likely path: repeats merged, blanks dropped.
+def likeliest_path(log_probs: LogProbs, blank: int) -> list[tuple[int, int, int]]:
+    """The single most likely path: its symbols, repeats merged and blanks dropped, and their steps.
 
     Args:
-        log_probs: float32, (steps, symbols + 1).
+        log_probs: float32 or float64, (steps, symbols + 1).
         blank: index of the blank.
+
+    Returns:
+        For each symbol its index, its first step, and the one after its last.
     """
-    path = log_probs.argmax(axis=1)
-    changed = np.concatenate(([True], path[1:] != path[:-1]))
-    return [int(index) for index in path[changed] if index != blank]
+    path = log_probs.argmax(axis=1).tolist()
+    cuts = [step for step in range(1, len(path)) if path[step] != path[step - 1]]
+    runs = pairwise((0, *cuts, len(path)))
+    return [(path[start], start, end) for start, end in runs if path[start] != blank]
+
+
+def greedy(log_probs: LogProbs, blank: int) -> list[int]:
+    """The symbols of `likeliest_path`."""
+    return [code for code, _, _ in likeliest_path(log_probs, blank)]
 
 
 def log_probability(log_probs: LogProbs, codes: Sequence[int], blank: int) -> float:
