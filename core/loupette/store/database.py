@@ -5,8 +5,9 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from loupette.errors import StoreError
@@ -166,16 +167,26 @@ def open_to_read(path: Path) -> sqlite3.Connection:
 
 
 def _create(path: Path) -> None:
-    """Make an empty file only its owner can read; SQLite gives WAL and shm the same mode.
+    """Make an empty database only its owner can read; SQLite gives WAL and shm the same mode.
+
+    It appears as a whole, in WAL mode already: of several that open a new file and change its mode
+    at once, SQLite turns some away without letting them wait.
 
     A file that is there is left alone: to open and close it would take this process' own locks off
     it, where it has the database open already, and the next process to leave would take the WAL
     away from it.
     """
-    try:
-        os.close(os.open(path.resolve(), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
+    place = path.resolve()
+    if place.exists():
         return
+    try:
+        with TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as scratch:
+            made = Path(scratch) / place.name
+            os.close(os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            with closing(sqlite3.connect(made)) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+            with suppress(FileExistsError):  # another was first
+                os.link(made, place)
     except OSError as error:
         raise StoreError(f"cannot open the database {path}: {error.strerror}") from error
 
