@@ -129,7 +129,7 @@ def test_calibrating_draws_the_curve(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_exported_model_is_one_that_the_recogniser_loads(tmp_path: Path) -> None:
-    from loupette.toolkit.training import build_model
+    from loupette.toolkit.network import build_model
 
     checkpoint = tmp_path / "checkpoint.npz"
     model = build_model(len(ALPHABET.symbols), 48, 160)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from loupette.toolkit.dormant import recycle_on_shards
 from loupette.toolkit.finetune import adapt, take_drawn, take_labelled
+from loupette.toolkit.narrowing import narrow
 from loupette.toolkit.subject import Subject
 from loupette.toolkit.training import Run, save_weights, train
 
@@ -33,6 +34,9 @@ def train_command(about: str, subject: Subject, *, graft: Graft | None = None) -
     parser.add_argument("--run", type=Path, help=f"default data/runs/{subject.name}, or data/own/")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--init", type=Path, help="weights of this model to start from")
+    start.add_argument(
+        "--narrow", type=Path, help="the same; start from a narrower model cut out of it, its pupil"
+    )
     if graft:
         start.add_argument("--graft", type=Path, help="the same of another plugin's model")
     parser.add_argument("--seed", type=int, default=1)
@@ -67,9 +71,12 @@ def train_command(about: str, subject: Subject, *, graft: Graft | None = None) -
         print(adapt(run, subject, pictures, cases, **how))
         return
     init = args.init
+    if args.narrow:
+        init = narrow(args.narrow, run, run.folder / "start.npz")
     if graft and args.graft:
         init = graft(args.graft, run.folder / "start.npz")
-    trainer = train(run, init=init, first=recycle_on_shards if args.recycle else None)
+    first = recycle_on_shards if args.recycle else None
+    trainer = train(run, init=init, first=first, teacher=args.narrow)
     if args.save:
         save_weights(trainer, args.save)
 

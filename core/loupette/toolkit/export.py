@@ -27,10 +27,11 @@ from loupette.toolkit.calibration import (
 from loupette.toolkit.ctc import Alphabet, LogProbs, greedy
 from loupette.toolkit.dormant import mute
 from loupette.toolkit.metrics import Share
+from loupette.toolkit.network import load_weights, open_model
 from loupette.toolkit.recognizer import CtcRecognizer
 from loupette.toolkit.subject import Read, Subject
 from loupette.toolkit.synth.shards import list_shards, read_labels
-from loupette.toolkit.training import Run, build_model, load_weights
+from loupette.toolkit.training import Run
 from loupette.toolkit.weights import CARD, add_to_card, read_card, write_card
 
 MODEL_FILE = "model.tflite"
@@ -68,8 +69,8 @@ def export(
         The card's entries.
     """
     keras.mixed_precision.set_global_policy("float32")
-    model = build_model(len(subject.alphabet.symbols), subject.height, subject.width)
-    load_weights(model, checkpoint)
+    shape = len(subject.alphabet.symbols), subject.height, subject.width
+    model = open_model(checkpoint, *shape)
     if earlier is not None:
         newer = [value.copy() for value in model.get_weights()]
         load_weights(model, earlier)

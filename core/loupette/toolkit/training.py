@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,11 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from loupette.toolkit.ctc import Alphabet, greedy
+from loupette.toolkit.ctc import Alphabet, greedy, log_softmax
 from loupette.toolkit.metrics import Share
 from loupette.toolkit.muon import ConvolutionMuon
-from loupette.toolkit.synth.shards import list_shards, read_labels
+from loupette.toolkit.network import WIDE, build_model, load_weights, open_model, read_widths
+from loupette.toolkit.synth.shards import LONGEST, list_shards, read_labels
 
 Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int8]]
 
@@ -83,85 +85,6 @@ class Plan:
         rise = min(1.0, (step + 1) / self.warmup)
         left = (self.steps - step) / max(1.0, self.steps * self.decay)
         return self.rate * rise * float(np.clip(left, 0.01, 1.0))
-
-
-def build_model(symbols: int, height: int, width: int) -> keras.Model:
-    """The recogniser: plain 3x3 convolutions, then a 1-pixel-high head over 40 time steps.
-
-    No normalisation in most of the trunk: it more than halves the speed on a CPU and the model
-    trains without. Batch normalisation where it costs next to nothing: in the head and before the
-    layers of which most units died without it (what they read was all of one sign). The head sees
-    27 steps around each, and the mean of all: a letter is often told by its neighbours' case and
-    font.
-
-    Every layer has a name, by which weights are kept: so a model can grow and keep what it knows.
-
-    Args:
-        symbols: size of the alphabet, without the blank.
-        height: input height, 48.
-        width: input width; a quarter of it is the number of time steps.
-
-    Returns:
-        A model from float32 (batch, height, width, 3), 0..255, to float32 logits
-        (batch, width / 4, symbols + 1), the blank last.
-    """
-    layers = keras.layers
-    picture = keras.Input((height, width, 3), name="picture")
-    # Paper is about -1, ink about +1.
-    x = layers.Rescaling(-1 / 128, offset=1.0, name="scale")(picture)
-    x = _conv(x, 24, "conv1")
-    x = layers.MaxPooling2D(2, name="pool1")(x)
-    x = _conv(_conv(x, 48, "conv2a"), 48, "conv2b")
-    x = layers.MaxPooling2D(2, name="pool2")(x)
-    x = _conv(_conv(x, 96, "conv3a"), 96, "conv3b")
-    x = layers.MaxPooling2D((2, 1), name="pool3")(x)
-    x = _conv(x, 128, "conv4a")
-    y = layers.BatchNormalization(name="norm_conv4b")(x)
-    x = layers.Add(name="add4")([x, _conv(y, 128, "conv4b", gain=_QUIET)])
-    x = layers.MaxPooling2D((2, 1), name="pool4")(x)
-    x = layers.ZeroPadding2D((0, 1), name="pad")(x)
-    x = layers.BatchNormalization(name="norm_collapse")(x)
-    x = _conv(x, HEAD, "collapse", size=(height // 16, 3), padding="valid")
-    for number in range(1, BLOCKS + 1):
-        y = layers.BatchNormalization(name=f"norm{number}")(x)
-        y = _conv(y, HEAD, f"mix{number}", size=(1, 5), gain=1.0 if number < 3 else _QUIET)
-        x = layers.Add(name=f"add_mix{number}")([x, y])
-        if number == BLOCKS // 2:
-            mean = layers.GlobalAveragePooling2D(keepdims=True, name="mean")(x)
-            mean = layers.BatchNormalization(name="norm_whole")(mean)
-            whole = _conv(mean, HEAD, "whole", size=(1, 1), gain=_QUIET)
-            x = layers.Add(name="add_whole")([x, whole])
-    x = layers.BatchNormalization(name="norm_out")(x)
-    x = layers.Reshape((width // 4, HEAD), name="steps")(x)
-    logits = layers.Dense(symbols + 1, dtype="float32", name="symbols")(x)
-    return keras.Model(picture, logits)
-
-
-HEAD = 192
-"""Channels of the head."""
-
-BLOCKS = 6
-"""Convolutions along the line in the head."""
-
-_QUIET = 0.05
-"""Share of the usual spread that side branches begin with: at first they hardly change what the
-trunk says, so that branches can be added to a trained model."""
-
-
-def _conv(
-    x: keras.KerasTensor,
-    filters: int,
-    name: str,
-    *,
-    size: tuple[int, int] = (3, 3),
-    padding: str = "same",
-    gain: float = 1.0,
-) -> keras.KerasTensor:
-    spread = keras.initializers.VarianceScaling(2.0 * gain**2, "fan_in", "truncated_normal")
-    layer = keras.layers.Conv2D(
-        filters, size, padding=padding, activation="relu", kernel_initializer=spread, name=name
-    )
-    return layer(x)
 
 
 @dataclass
@@ -308,6 +231,33 @@ class _CtcLoss(keras.losses.Loss):  # type: ignore[misc]  # Keras has no types
         return ctc_losses(y_pred, y_true)
 
 
+class TaughtLoss(keras.losses.Loss):  # type: ignore[misc]  # Keras has no types
+    """Half `ctc_losses`, half how far a model's steps are from its teacher's (relative entropy).
+
+    Only where both models tell a letter at the same step, as one cut out of the other does: two
+    that were trained apart do not.
+
+    Sources: G. Hinton et al., "Distilling the knowledge in a neural network" (2015); H. Sak et al.,
+    "Acoustic modelling with CD-CTC-SMBR LSTM RNNs" (2015), for steps of CTC.
+    """
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Losses of `with_lesson`'s rows."""
+        ops = keras.ops
+        labels, lesson = y_true[:, :LONGEST], y_true[:, LONGEST:]
+        taught = ops.reshape(lesson, ops.shape(y_pred))
+        entropy = ops.sum(ops.exp(taught) * (taught - ops.log_softmax(y_pred)), axis=(1, 2))
+        return 0.5 * ctc_losses(y_pred, labels) + 0.5 * entropy
+
+
+def with_lesson(
+    labels: npt.NDArray[np.int8], logits: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Labels and a teacher's log-probabilities in one row for each picture, as Keras wants it."""
+    lesson = log_softmax(logits).reshape(len(logits), -1)
+    return np.concatenate([labels.astype(np.float32), lesson], axis=1)
+
+
 def make_optimizer() -> keras.optimizers.Optimizer:
     """What the models are trained with; ``ablate.py`` of alnum compares it with AdamW."""
     return ConvolutionMuon(1e-3, weight_decay=0.02)
@@ -324,6 +274,7 @@ class Trainer:
         run: what to train.
         build: makes the model from the number of symbols, height and width.
         optimizer: of the model; the rate of each step is set before it.
+        teacher: weights of a model to learn from as well, of which the trained one is a part.
     """
 
     def __init__(
@@ -332,16 +283,20 @@ class Trainer:
         *,
         build: Callable[[int, int, int], keras.Model] = build_model,
         optimizer: Callable[[], keras.optimizers.Optimizer] = make_optimizer,
+        teacher: Path | None = None,
     ):
         keras.utils.set_random_seed(run.seed)
         keras.config.set_dtype_policy(_fast_policy())
         self.run = run
-        self.model = build(len(run.alphabet.symbols), run.height, run.width)
+        shape = len(run.alphabet.symbols), run.height, run.width
+        self.model = build(*shape)
+        self.teacher = open_model(teacher, *shape) if teacher else None
         self.optimizer = optimizer()
         self.optimizer.build(self.model.trainable_variables)
         # XLA has no kernel for TensorFlow's CTC loss.
         compiled = keras.config.backend() != "tensorflow"
-        self.model.compile(self.optimizer, _CtcLoss(), jit_compile=compiled)
+        loss = TaughtLoss() if teacher else _CtcLoss()
+        self.model.compile(self.optimizer, loss, jit_compile=compiled)
         self.average = [v.numpy().copy() for v in self.model.trainable_variables]
         self.rng = np.random.default_rng(run.seed)
         self.place = Place()
@@ -351,7 +306,11 @@ class Trainer:
     def learn(self, batch: Batch, rate: float) -> float:
         """One step; returns the loss."""
         self.optimizer.learning_rate = rate
-        loss = self.model.train_on_batch(*batch)
+        images, labels = batch
+        wanted: npt.NDArray[Any] = labels
+        if self.teacher is not None:
+            wanted = with_lesson(labels, self.teacher.predict_on_batch(images))
+        loss = self.model.train_on_batch(images, wanted)
         if self.step % _AVERAGE_EVERY == 0:
             # Not Keras' own, which has no warm-up: it hangs on the first weights for long.
             share = 1 - min(0.999, (1 + self.step) / (10 + self.step)) ** _AVERAGE_EVERY
@@ -467,20 +426,6 @@ def _fast_policy() -> str:
     return "mixed_bfloat16" if native and keras.config.backend() == "tensorflow" else "float32"
 
 
-def load_weights(model: keras.Model, path: Path) -> None:
-    """Fill a model from a checkpoint, by layer name, where the shapes agree.
-
-    Averaged weights are taken where there are any. Layers that the file does not know stay as they
-    were drawn.
-    """
-    saved = np.load(path)
-    for variable in model.variables:
-        names = (f"average/{variable.path}", f"model/{variable.path}")
-        name = next((name for name in names if name in saved), None)
-        if name is not None and saved[name].shape == tuple(variable.shape):
-            variable.assign(saved[name])
-
-
 def save_weights(trainer: Trainer, path: Path) -> None:
     """Write what `load_weights` reads, as float16: small enough to keep and to start from."""
     arrays = trainer.arrays()
@@ -502,21 +447,28 @@ def read_plan(folder: Path) -> Plan:
 
 
 def train(
-    run: Run, *, init: Path | None = None, first: Callable[[Trainer], None] | None = None
+    run: Run,
+    *,
+    init: Path | None = None,
+    first: Callable[[Trainer], None] | None = None,
+    teacher: Path | None = None,
 ) -> Trainer:
     """Train until the plan's last step; checkpoints as it goes.
 
     Args:
         run: what and where.
-        init: checkpoint of another model to start from, when this run has none yet.
+        init: weights to start from, when this run has no checkpoint yet; the model gets their
+            widths.
         first: what to do to the trainer before its first step.
+        teacher: as `Trainer` takes it.
 
     Returns:
         The trainer as it stands at the end.
     """
     use_one_thread()
     run.folder.mkdir(parents=True, exist_ok=True)
-    trainer, checkpoint = Trainer(run), run.folder / "checkpoint.npz"
+    checkpoint = run.folder / "checkpoint.npz"
+    trainer = Trainer(run, build=builder_of(checkpoint, init), teacher=teacher)
     if checkpoint.exists():
         trainer.restore(checkpoint)
     elif init is not None:
@@ -547,6 +499,12 @@ def train(
     bar.close()
     trainer.save(checkpoint)
     return trainer
+
+
+def builder_of(*weights: Path | None) -> Callable[[int, int, int], keras.Model]:
+    """Builds the model that the first of these files that exists is of; `WIDE` where none does."""
+    found = next((path for path in weights if path is not None and path.exists()), None)
+    return partial(build_model, widths=read_widths(found) if found else WIDE)
 
 
 def use_one_thread() -> None:

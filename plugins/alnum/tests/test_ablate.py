@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="training needs the train extra")
 
-from loupette.toolkit.training import build_model
+from loupette.toolkit.network import build_model
 
 TRAINING = Path(__file__).parents[1] / "training"
 

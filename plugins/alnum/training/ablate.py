@@ -31,11 +31,10 @@ from tqdm import tqdm
 from loupette.toolkit.export import convert, exact_match
 from loupette.toolkit.images import combine_frames, open_picture, stretch
 from loupette.toolkit.metrics import read_labels
+from loupette.toolkit.network import BLOCKS, WIDE
 from loupette.toolkit.synth import Studio
 from loupette.toolkit.synth.shards import LONGEST, label_of
 from loupette.toolkit.training import (
-    BLOCKS,
-    HEAD,
     Plan,
     Run,
     Trainer,
@@ -106,7 +105,7 @@ def build(
     head: str = "mix",
     grey: bool = False,
 ) -> keras.Model:
-    """The shipped architecture, `loupette.toolkit.training.build_model`, with one thing changed.
+    """The shipped architecture, `loupette.toolkit.network.build_model`, with one thing changed.
 
     Args:
         symbols: size of the alphabet, without the blank.
@@ -119,7 +118,7 @@ def build(
         grey: the model sees the mean of the three channels.
     """
     layers = keras.layers
-    wide = int(HEAD * share)
+    wide = int(WIDE.head * share)
 
     def conv(
         x: Any,
