@@ -26,10 +26,9 @@ from loupette.settings import Settings
 from loupette.store.database import Database
 from loupette.store.keys import create_key
 from loupette.web.app import create_app
-from servers import ENDPOINT, body, cpu_s, environment, pictures, request
+from servers import CONNECTIONS, ENDPOINT, body, cpu_s, environment, pictures, request
 from smoke import free_port
 
-CONNECTIONS = 32
 WARM_S = 0.5
 
 

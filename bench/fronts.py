@@ -28,13 +28,13 @@ from typing import Any
 
 import pgserver
 from instant import TYPE_ID as INSTANT
-from load import CONNECTIONS, measure, send
+from load import measure, send
 from loupette.store.keys import KeyRecord, create_key
 from loupette.store.ledger import verify
 from loupette.store.postgres.database import PostgresDatabase
 from peers import processor
 from postgres import ACCOUNTS, CLIENTS, batched
-from servers import Server, serve_loupette
+from servers import CONNECTIONS, Server, serve_loupette
 
 FRONTS = (1, 2, 4)
 ROUNDS = 3

@@ -8,6 +8,8 @@ on loopback, all with the same pictures, which the project's own generator drew:
   rate, hold, a worker that decodes the picture, charge, log, all committed before the reply,
 - ``alnum``: the documented endpoint with the solver of texts,
 - ``loop``: that solver in bare loops, as many as there are workers, without HTTP (``loop.py``),
+- ``decoder``, ``ledger``: of what ``instant`` does, opening the picture and charging, alone in a
+  loop each (``loop.py``): no server that does both takes less,
 - ``ddddocr``: behind FastAPI with as many workers (``ddddocr_server.py``), as its own
   ``ddddocr api`` answers every picture with 500 in the version compared; PYTHON has both, and
   ``make bench-load`` makes such an environment and throws it away.
@@ -45,9 +47,8 @@ from client import Order, Outcome, carry_out
 from goals import Goal, judge, print_goals
 from instant import TYPE_ID as INSTANT
 from peers import processor
-from servers import ALNUM, BENCH, Server, serve_ddddocr, serve_echo, serve_loupette
+from servers import ALNUM, BENCH, CONNECTIONS, Server, serve_ddddocr, serve_echo, serve_loupette
 
-CONNECTIONS = 32
 WARM_S = 1.0
 ANSWERED, REFUSED = 200, 400
 MOSTLY = 0.8
@@ -117,7 +118,13 @@ GOALS: tuple[Goal[Round], ...] = (
     ),
     _TO_DDDDOCR,
 )
-BESIDE: tuple[Goal[Round], ...] = _comparisons(ON_ALL)
+_LEAST = Goal[Round](
+    "processor time of a request: opening the picture and charging alone / echo",
+    lambda r: (r["decoder"].cpu_us + r["ledger"].cpu_us) / r["echo"].cpu_us,
+    2.2,
+    at_most=True,
+)
+BESIDE: tuple[Goal[Round], ...] = _LEAST, *_comparisons(ON_ALL)
 """Shown and not judged."""
 
 
@@ -172,8 +179,10 @@ def measure_round(
     }
     for where, count in workers.items():
         subjects[f"loop{where}"] = lambda count=count: measure_loops(  # type: ignore[misc]
-            count, seconds=seconds
+            "solver", count, seconds=seconds
         )
+    for part in ("decoder", "ledger"):
+        subjects[part] = lambda part=part: measure_loops(part, 1, seconds=seconds)  # type: ignore[misc]
     figures = {name: subjects[name]() for name in list(subjects)[:: -1 if number % 2 else 1]}
     (alnum,) = (server for server in servers if server.name == "alnum")
     rate = figures["alnum"].rate / 2
@@ -210,9 +219,9 @@ def send(server: Server, *, seconds: float, rate: float = 0.0, seed: int = 0) ->
     )
 
 
-def measure_loops(count: int, *, seconds: float) -> Figure:
-    """As many bare loops as there are workers, all at once."""
-    command = [sys.executable, str(BENCH / "loop.py"), str(seconds)]
+def measure_loops(part: str, count: int, *, seconds: float) -> Figure:
+    """So many bare loops of a part of ``loop.py``, all at once."""
+    command = [sys.executable, str(BENCH / "loop.py"), part, str(seconds)]
     with ExitStack() as stack:
         loops = [
             stack.enter_context(subprocess.Popen(command, stdin=-1, stdout=-1, text=True))
@@ -243,7 +252,7 @@ def make_report(
         "connections": CONNECTIONS,
         "subjects": {name: summarise(figure[name] for figure in rounds) for name in rounds[0]},
         "goals": [judge(goal, rounds) for goal in GOALS],
-        "beside": [judge(goal, rounds) for goal in BESIDE] if ON_ALL in workers else [],
+        "beside": [judge(goal, rounds) for goal in (BESIDE if ON_ALL in workers else [_LEAST])],
     }
     rounded: dict[str, Any] = json.loads(
         json.dumps(report), parse_float=lambda text: round(float(text), 3)

@@ -22,6 +22,7 @@ SAMPLES = BENCH.parent / "plugins/alnum/tests/samples"
 """Pictures that the project's own generator drew."""
 ALNUM = 50200
 ENDPOINT = "/api/v1/captcha.php"
+CONNECTIONS = 32
 
 
 class Spent(NamedTuple):
@@ -162,9 +163,19 @@ def request(path: str, body: bytes, port: int, headers: Mapping[str, str] | None
 
 
 def with_children(pid: int) -> list[int]:
+    """A process, those it started, and those they started."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
-    children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
-    return [pid, *(grown for child in children for grown in with_children(child))]
+    return [
+        pid,
+        *(grown for task in tasks for child in _children(task) for grown in with_children(child)),
+    ]
+
+
+def _children(task: Path) -> list[int]:
+    try:
+        return [int(child) for child in (task / "children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):  # a thread that has ended since it was listed
+        return []
 
 
 def cpu_s(pid: int, *, is_main_thread: bool = False) -> float:

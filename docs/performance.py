@@ -19,6 +19,8 @@ _SUBJECTS = {
     "half": "the same at half that load",
     "loop": "the solver of `50200` in bare loops",
     "ddddocr": "ddddocr behind FastAPI",
+    "decoder": "of such a request, opening the picture alone, in a loop",
+    "ledger": "of such a request, holding and charging alone, in a loop",
     "alnum on all cores": "the documented endpoint, `50200`, a worker on every core",
     "loop on all cores": "bare loops on every core",
     "ddddocr on all cores": "ddddocr, a worker on every core",
