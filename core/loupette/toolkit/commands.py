@@ -34,11 +34,12 @@ def train_command(about: str, subject: Subject, *, graft: Graft | None = None) -
     parser.add_argument("--run", type=Path, help=f"default data/runs/{subject.name}, or data/own/")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--init", type=Path, help="weights of this model to start from")
-    start.add_argument(
-        "--narrow", type=Path, help="the same; start from a narrower model cut out of it, its pupil"
-    )
+    start.add_argument("--narrow", type=Path, help="the same, of which a narrower model is cut out")
     if graft:
         start.add_argument("--graft", type=Path, help="the same of another plugin's model")
+    parser.add_argument(
+        "--teacher", type=Path, help="weights of the model this one was cut out of, to learn from"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--recycle", action="store_true", help="first give dormant units new weights"
@@ -76,7 +77,7 @@ def train_command(about: str, subject: Subject, *, graft: Graft | None = None) -
     if graft and args.graft:
         init = graft(args.graft, run.folder / "start.npz")
     first = recycle_on_shards if args.recycle else None
-    trainer = train(run, init=init, first=first, teacher=args.narrow)
+    trainer = train(run, init=init, first=first, teacher=args.teacher)
     if args.save:
         save_weights(trainer, args.save)
 
