@@ -174,11 +174,15 @@ def _find_programs() -> Path:
     return Path(postgres).parent
 
 
+_ENDED = (FileNotFoundError, ProcessLookupError)
+"""What reading of a process raises that ends before it is opened, or before it is read."""
+
+
 def _title(pid: int) -> str:
     """What a process of PostgreSQL is for, as it shows itself."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text()
-    except FileNotFoundError:
+    except _ENDED:
         return ""
 
 
@@ -186,7 +190,7 @@ def _times_s(pid: int) -> tuple[float, ...]:
     """Of a process, in it and for it in the kernel, then those of its children that ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:  # it ended meanwhile, and is in its parent's sum now
+    except _ENDED:  # meanwhile, and is in its parent's sum now
         return (0.0,) * 4
     return tuple(int(field) / os.sysconf("SC_CLK_TCK") for field in fields[11:15])
 
