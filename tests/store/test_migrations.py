@@ -106,7 +106,14 @@ def test_failing_step_undoes_the_ones_before_it(connection: sqlite3.Connection) 
     assert not connection.in_transaction
 
 
-def test_several_openings_of_a_new_file_at_once_all_succeed(path: Path) -> None:
+@pytest.mark.parametrize("is_new", [True, False])
+def test_several_openings_of_a_file_that_is_not_in_wal_at_once_all_succeed(
+    path: Path, is_new: bool
+) -> None:
+    if not is_new:  # as a restored one is
+        Database.open(path).close()
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode = DELETE")
     start, failures = threading.Barrier(4), list[Exception]()
 
     def open_it() -> None:

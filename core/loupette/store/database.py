@@ -1,13 +1,13 @@
 """Open the database: settings of the connections, the writer, the readers."""
 
+import fcntl
 import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from loupette.errors import StoreError
@@ -167,37 +167,42 @@ def open_to_read(path: Path) -> sqlite3.Connection:
 
 
 def _create(path: Path) -> None:
-    """Make an empty database only its owner can read; SQLite gives WAL and shm the same mode.
-
-    It appears as a whole, in WAL mode already: of several that open a new file and change its mode
-    at once, SQLite turns some away without letting them wait.
+    """Make an empty file only its owner can read; SQLite gives WAL and shm the same mode.
 
     A file that is there is left alone: to open and close it would take this process' own locks off
     it, where it has the database open already, and the next process to leave would take the WAL
     away from it.
     """
-    place = path.resolve()
-    if place.exists():
-        return
     try:
-        with TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as scratch:
-            made = Path(scratch) / place.name
-            os.close(os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-            with closing(sqlite3.connect(made)) as connection:
-                connection.execute("PRAGMA journal_mode = WAL")
-            with suppress(FileExistsError):  # another was first
-                os.link(made, place)
+        os.close(os.open(path.resolve(), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
     except OSError as error:
         raise StoreError(f"cannot open the database {path}: {error.strerror}") from error
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until nobody else is in such a block on this folder, whose lock ends with the process.
+
+    Of several that take one file to WAL at once, SQLite turns some away without letting them wait.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _open_writer(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.executescript(_PRAGMAS)
-        connection.execute("PRAGMA journal_mode = WAL")
+        with _alone(path.resolve().parent):
+            connection.execute("PRAGMA journal_mode = WAL")
         migrate(connection)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, OSError) as error:
         connection.close()
         raise StoreError(f"cannot use {path} as a database: {error}") from error
     except BaseException:
