@@ -14,25 +14,24 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from loupette.calls import unix_ms
+from charges import charge
 from loupette.decoding import decode_picture
 from loupette.frames import Task
 from loupette.manager import load_plugins
 from loupette.solving import Solvers
 from loupette.store.database import Database
 from loupette.store.keys import create_key
-from loupette.store.logs import LogEntry
 from loupette.store.opening import open_front
 from servers import ALNUM, CONNECTIONS, pictures
 
-PRICE = 1_000
-
+Given = TypeVar("Given")
 Part = Callable[[float], int]
-"""Does it again and again until a moment of the clock; gives how often."""
+"""Does it again and again for so many seconds; gives how often."""
 
 
 @contextmanager
@@ -42,16 +41,13 @@ def solver() -> Iterator[Part]:
     tasks = [Task(ALNUM, picture) for picture in pictures()]
     for task in tasks:
         solvers.answer(task)
-    yield lambda until_s: repeat(lambda number: solvers.answer(tasks[number % len(tasks)]), until_s)
+    yield lambda seconds: repeat(solvers.answer, tasks, seconds)
 
 
 @contextmanager
 def decoder() -> Iterator[Part]:
     """Opens pictures."""
-    images = pictures()
-    yield lambda until_s: repeat(
-        lambda number: decode_picture(images[number % len(images)]), until_s
-    )
+    yield lambda seconds: repeat(decode_picture, pictures(), seconds)
 
 
 @contextmanager
@@ -63,46 +59,21 @@ def ledger() -> Iterator[Part]:
     ):
         key = create_key(database, "bench", opening_micros=10**12, now_ms=0).record
 
-        async def charge_all(until_s: float) -> int:
-            front = open_front(database)
+        async def charge_all(seconds: float) -> int:
+            # Made here, as it belongs to the loop that waits on it.
+            return await charge(open_front(database), [key], clients=CONNECTIONS, seconds=seconds)
 
-            async def client() -> int:
-                count = 0
-                while time.perf_counter() < until_s:
-                    hold = await front.hold(key.account_id, PRICE, within_s=5)
-                    log_id = await front.next_log_id(unix_ms())
-                    await front.settle(hold, entry_of(log_id), None)
-                    count += 1
-                return count
-
-            return sum(await asyncio.gather(*(client() for _ in range(CONNECTIONS))))
-
-        def entry_of(log_id: int) -> LogEntry:
-            return LogEntry(
-                id=log_id,
-                account_id=key.account_id,
-                key_id=key.id,
-                created_ms=unix_ms(),
-                type_id=ALNUM,
-                code=200,
-                outcome="ok",
-                cost_micros=PRICE,
-                answer="r7k4m",
-                confidence=0.99,
-                response_ms=5,
-            )
-
-        yield lambda until_s: asyncio.run(charge_all(until_s))
+        yield lambda seconds: asyncio.run(charge_all(seconds))
 
 
 PARTS = {"solver": solver, "decoder": decoder, "ledger": ledger}
 
 
-def repeat(once: Callable[[int], object], until_s: float) -> int:
-    """Do something again and again; gives how often."""
-    count = 0
+def repeat(once: Callable[[Given], object], given: Sequence[Given], seconds: float) -> int:
+    """Do something with each in turn, again and again; gives how often."""
+    until_s, count = time.perf_counter() + seconds, 0
     while time.perf_counter() < until_s:
-        once(count)
+        once(given[count % len(given)])
         count += 1
     return count
 
@@ -114,7 +85,7 @@ def main() -> None:
         print("loaded", flush=True)
         sys.stdin.readline()
         started_s, started_cpu_s = time.perf_counter(), time.process_time()
-        count = part(started_s + seconds)
+        count = part(seconds)
         elapsed_s = time.perf_counter() - started_s
         cpu_s = time.process_time() - started_cpu_s
         print(json.dumps({"count": count, "seconds": elapsed_s, "cpu_s": cpu_s}))

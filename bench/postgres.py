@@ -28,58 +28,27 @@ from pathlib import Path
 from typing import Any
 
 import pgserver
+from charges import NOW_MS, PRICE, charge, entry_of
 from loupette.store.batches import BATCH
 from loupette.store.keys import KeyRecord, create_key
 from loupette.store.ledger import verify
-from loupette.store.logs import COLUMNS, LogEntry, row_of
+from loupette.store.logs import COLUMNS, row_of
 from loupette.store.postgres.connection import PostgresConnection, connect
 from loupette.store.postgres.database import PostgresDatabase
 from loupette.store.postgres.front import SharedFront
 
-ACCOUNTS, POOL, PRICE = 50, 16, 1_000
+ACCOUNTS, POOL = 50, 16
 CLIENTS = BATCH  # as many requests as one commit takes; a pool makes the others wait
 ROUNDS = 5
-NOW_MS = 1_730_419_200_000  # 2024-11-01 00:00:00 UTC
 
 # S608: of constants
 _LOG = f"INSERT INTO logs({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
 
 
-def entry_of(key: KeyRecord, log_id: int) -> LogEntry:
-    """What is logged of a success."""
-    return LogEntry(
-        id=log_id,
-        account_id=key.account_id,
-        key_id=key.id,
-        created_ms=NOW_MS,
-        type_id=50200,
-        code=200,
-        outcome="ok",
-        cost_micros=PRICE,
-        answer="ab12",
-        confidence=0.99,
-        response_ms=5,
-        detail={"plugin": "bench", "version": "1"},
-    )
-
-
 async def batched(database: PostgresDatabase, keys: Sequence[KeyRecord], seconds: float) -> float:
     """Charges a second of one server's event loop."""
-    front = SharedFront(database)
-    until_s = time.perf_counter() + seconds
-    done = 0
-
-    async def client(number: int) -> None:
-        nonlocal done
-        rng = random.Random(number)  # noqa: S311  # which account is charged
-        while time.perf_counter() < until_s:
-            key = rng.choice(keys)
-            hold = await front.hold(key.account_id, PRICE, within_s=5)
-            await front.settle(hold, entry_of(key, await front.next_log_id(NOW_MS)), None)
-            done += 1
-
     started_s = time.perf_counter()
-    await asyncio.gather(*(client(number) for number in range(CLIENTS)))
+    done = await charge(SharedFront(database), keys, clients=CLIENTS, seconds=seconds)
     return done / (time.perf_counter() - started_s)
 
 
