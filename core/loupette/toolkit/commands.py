@@ -72,7 +72,7 @@ def train_command(about: str, subject: Subject, *, graft: Graft | None = None) -
         print(adapt(run, subject, pictures, cases, **how))
         return
     init = args.init
-    if args.narrow:
+    if args.narrow and not run.checkpoint.exists():  # measuring what matters takes a minute
         init = narrow(args.narrow, run, run.folder / "start.npz")
     if graft and args.graft:
         init = graft(args.graft, run.folder / "start.npz")

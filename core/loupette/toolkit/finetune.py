@@ -140,7 +140,7 @@ def fine_tune(
     """
     use_one_thread()
     run.folder.mkdir(parents=True, exist_ok=True)
-    trainer, checkpoint = Trainer(run, build=builder_of(init)), run.folder / "checkpoint.npz"
+    trainer, checkpoint = Trainer(run, build=builder_of(init)), run.checkpoint
     trainer.start_from(init)
     first = best = _check_loss(trainer, own.check)
     before, kept = [trainer.score(folder) for folder in (own.held, run.held)], 0

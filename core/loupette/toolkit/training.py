@@ -61,6 +61,11 @@ class Run:
     batch: int = 32
     seed: int = 1
 
+    @property
+    def checkpoint(self) -> Path:
+        """Where the run goes on from."""
+        return self.folder / "checkpoint.npz"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -467,7 +472,7 @@ def train(
     """
     use_one_thread()
     run.folder.mkdir(parents=True, exist_ok=True)
-    checkpoint = run.folder / "checkpoint.npz"
+    checkpoint = run.checkpoint
     trainer = Trainer(run, build=builder_of(checkpoint, init), teacher=teacher)
     if checkpoint.exists():
         trainer.restore(checkpoint)
