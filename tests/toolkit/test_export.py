@@ -128,21 +128,21 @@ def test_calibrating_draws_the_curve(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_earlier_weights_of_another_width_are_not_mixed_in(tmp_path: Path) -> None:
-    from loupette.toolkit.network import NARROW, WIDE, build_model
+def test_earlier_weights_of_other_ranks_are_not_mixed_in(tmp_path: Path) -> None:
+    from loupette.toolkit.network import FACTORED, WHOLE, build_model
 
-    for name, widths in (("wide", WIDE), ("narrow", NARROW)):
-        model = build_model(len(ALPHABET.symbols), 48, 160, widths)
+    for name, ranks in (("whole", WHOLE), ("factored", FACTORED)):
+        model = build_model(len(ALPHABET.symbols), 48, 160, ranks)
         np.savez(
             tmp_path / f"{name}.npz", **{f"model/{v.path}": v.numpy() for v in model.variables}
         )
-    with pytest.raises(ValueError, match="other widths"):
+    with pytest.raises(ValueError, match="other ranks"):
         export(
             SUBJECT,
-            tmp_path / "wide.npz",
+            tmp_path / "whole.npz",
             tmp_path / "out",
             held=tmp_path,
-            earlier=tmp_path / "narrow.npz",
+            earlier=tmp_path / "factored.npz",
         )
     assert not (tmp_path / "out").exists()
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from loupette.toolkit.dormant import recycle_on_shards
+from loupette.toolkit.factoring import factor
 from loupette.toolkit.finetune import adapt, take_drawn, take_labelled
-from loupette.toolkit.narrowing import narrow
 from loupette.toolkit.subject import Subject
 from loupette.toolkit.training import Run, save_weights, train
 
@@ -34,11 +34,11 @@ def train_command(about: str, subject: Subject, *, graft: Graft | None = None) -
     parser.add_argument("--run", type=Path, help=f"default data/runs/{subject.name}, or data/own/")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--init", type=Path, help="weights of this model to start from")
-    start.add_argument("--narrow", type=Path, help="the same, of which a narrower model is cut out")
+    start.add_argument("--factor", type=Path, help="the same, of which a cheaper model is made")
     if graft:
         start.add_argument("--graft", type=Path, help="the same of another plugin's model")
     parser.add_argument(
-        "--teacher", type=Path, help="weights of the model this one was cut out of, to learn from"
+        "--teacher", type=Path, help="weights of the model this one was made of, to learn from"
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
@@ -72,8 +72,8 @@ def train_command(about: str, subject: Subject, *, graft: Graft | None = None) -
         print(adapt(run, subject, pictures, cases, **how))
         return
     init = args.init
-    if args.narrow and not run.checkpoint.exists():  # measuring what matters takes a minute
-        init = narrow(args.narrow, run, run.folder / "start.npz")
+    if args.factor and not run.checkpoint.exists():  # it takes a minute
+        init = factor(args.factor, run, run.folder / "start.npz")
     if graft and args.graft:
         init = graft(args.graft, run.folder / "start.npz")
     first = recycle_on_shards if args.recycle else None

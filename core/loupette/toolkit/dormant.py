@@ -43,16 +43,23 @@ def recycle(trainer: Trainer, pictures: npt.NDArray[np.uint8], *, seed: int = 1)
         How many units of each layer were dormant, by its name; layers without any are left out.
     """
     rng, found = np.random.default_rng(seed), {}
-    convolutions = [
-        layer for layer in trainer.model.layers if isinstance(layer, keras.layers.Conv2D)
-    ]
-    for layer in convolutions:
+    for layer in _rectified(trainer.model):
         active = np.mean(_run(trainer.model, layer.output, pictures) > 0, axis=(0, 1, 2))
         dormant = np.flatnonzero(active < DORMANT)
         if len(dormant):
             _renew(trainer, layer, dormant, pictures, rng)
             found[str(layer.name)] = len(dormant)
     return found
+
+
+def _rectified(model: keras.Model) -> list[keras.layers.Conv2D]:
+    """The convolutions whose units can die: the first halves of others are sums of either sign."""
+    rectify = keras.activations.relu
+    return [
+        layer
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Conv2D) and layer.activation is rectify
+    ]
 
 
 def mute(model: keras.Model) -> int:
@@ -116,7 +123,8 @@ def _renew(
     direction = mean / max(float(np.linalg.norm(mean)), 1e-6)
     new -= direction[None, None, :, None] * np.einsum("hwio,i->hwo", new, direction)[:, :, None]
     kernel[..., dormant], bias[dormant] = new, 0.0
-    _write(trainer, layer, kernel, bias)
+    _write(trainer, layer.kernel, kernel)
+    _write(trainer, layer.bias, bias)
     # Measured, not reckoned: neighbouring places are alike, so spreads do not just add up.
     kind, layer.activation = layer.activation, keras.activations.linear
     raw = _run(trainer.model, layer.output, pictures)[..., dormant]
@@ -124,14 +132,15 @@ def _renew(
     scale = target / np.maximum(raw.std(axis=(0, 1, 2)), 1e-6)
     kernel[..., dormant] *= scale
     bias[dormant] = -raw.mean(axis=(0, 1, 2)) * scale
-    _write(trainer, layer, kernel, bias)
+    _write(trainer, layer.kernel, kernel)
+    _write(trainer, layer.bias, bias)
     _settle(trainer, layer.kernel, dormant)
     _settle(trainer, layer.bias, dormant)
     for reader in _readers(layer):
         if isinstance(reader, keras.layers.Conv2D):
-            weights, other = (np.array(value, np.float32) for value in reader.get_weights())
+            weights = reader.kernel.numpy().astype(np.float32)
             weights[:, :, dormant] = 0.0
-            _write(trainer, reader, weights, other)
+            _write(trainer, reader.kernel, weights)
         else:
             said = _run(trainer.model, layer.output, pictures)[..., dormant]
             for statistic, value in (
@@ -143,14 +152,13 @@ def _renew(
                 statistic.assign(whole)
 
 
-def _write(trainer: Trainer, layer: keras.layers.Conv2D, kernel: Floats, bias: Floats) -> None:
-    """Set a layer's weights, and the averaged ones where they changed."""
+def _write(trainer: Trainer, variable: keras.Variable, value: Floats) -> None:
+    """Set weights, and the averaged ones where they changed."""
     places = {v.path: i for i, v in enumerate(trainer.model.trainable_variables)}
-    for variable, value in ((layer.kernel, kernel), (layer.bias, bias)):
-        average = trainer.average[places[variable.path]]
-        changed = value != variable.numpy()
-        average[changed] = value[changed]
-        variable.assign(value)
+    average = trainer.average[places[variable.path]]
+    changed = value != variable.numpy()
+    average[changed] = value[changed]
+    variable.assign(value)
 
 
 def _settle(trainer: Trainer, variable: keras.Variable, dormant: npt.NDArray[np.intp]) -> None:

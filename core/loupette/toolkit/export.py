@@ -27,7 +27,7 @@ from loupette.toolkit.calibration import (
 from loupette.toolkit.ctc import Alphabet, LogProbs, greedy
 from loupette.toolkit.dormant import mute
 from loupette.toolkit.metrics import Share
-from loupette.toolkit.network import load_weights, open_model, read_widths
+from loupette.toolkit.network import load_weights, open_model, read_ranks
 from loupette.toolkit.recognizer import CtcRecognizer
 from loupette.toolkit.subject import Read, Subject
 from loupette.toolkit.synth.shards import list_shards, read_labels
@@ -62,21 +62,21 @@ def export(
         plot: PNG file for accuracy over confidence.
         earlier: weights from before on the same run, of which a share goes into the model: what
             each forgot of the other's pictures the mean still reads (Izmailov et al., "Averaging
-            weights leads to wider optima and better generalization", UAI 2018). As wide a model's.
+            weights leads to wider optima and better generalization", UAI 2018). Of the same ranks.
         share: 0..1.
 
     Returns:
         The card's entries.
 
     Raises:
-        ValueError: `earlier` is of a model of other widths.
+        ValueError: `earlier` is of a model of other ranks.
     """
     keras.mixed_precision.set_global_policy("float32")
     shape = len(subject.alphabet.symbols), subject.height, subject.width
     model = open_model(checkpoint, *shape)
     if earlier is not None:
-        if read_widths(earlier) != read_widths(checkpoint):
-            raise ValueError(f"{earlier} is of a model of other widths than {checkpoint}")
+        if read_ranks(earlier) != read_ranks(checkpoint):
+            raise ValueError(f"{earlier} is of a model of other ranks than {checkpoint}")
         newer = [value.copy() for value in model.get_weights()]
         load_weights(model, earlier)
         pairs = zip(newer, model.get_weights(), strict=True)

@@ -11,30 +11,33 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Widths:
-    """Units of the layers, all that models of this family differ in.
+class Ranks:
+    """Through how many channels a convolution's output goes; 0 where it does not.
+
+    Such a convolution gives so many sums, of which a second one, 1x1, makes its units: the same as
+    one whose kernel, as a matrix (inputs, units), has this rank, and less work. All that models of
+    this family differ in.
 
     Attributes:
-        conv1, conv2a, conv2b, conv3a, conv3b: of these convolutions.
-        conv4: of the trunk's last two convolutions, which are added.
-        head: of the head's convolutions, which are added.
+        conv2b, conv3a, conv3b, conv4a, conv4b, collapse: of these convolutions.
+        mix: of those along the line in the head.
     """
 
-    conv1: int = 24
-    conv2a: int = 48
-    conv2b: int = 48
-    conv3a: int = 96
-    conv3b: int = 96
-    conv4: int = 128
-    head: int = 192
+    conv2b: int = 0
+    conv3a: int = 0
+    conv3b: int = 0
+    conv4a: int = 0
+    conv4b: int = 0
+    collapse: int = 0
+    mix: int = 0
 
 
-WIDE = Widths()
-NARROW = Widths(conv1=16, conv2a=40, conv3a=80, conv3b=80, conv4=112, head=160)
-"""0.7 of the multiplications of `WIDE`."""
+WHOLE = Ranks()
+FACTORED = Ranks(conv2b=24, conv3a=40, conv3b=56, conv4a=72, conv4b=48, collapse=72, mix=96)
+"""0.6 of the multiplications of `WHOLE`."""
 
 
-def build_model(symbols: int, height: int, width: int, widths: Widths = WIDE) -> keras.Model:
+def build_model(symbols: int, height: int, width: int, ranks: Ranks = WHOLE) -> keras.Model:
     """The recogniser: plain 3x3 convolutions, then a 1-pixel-high head over 40 time steps.
 
     No normalisation in most of the trunk: it more than halves the speed on a CPU and the model
@@ -49,7 +52,7 @@ def build_model(symbols: int, height: int, width: int, widths: Widths = WIDE) ->
         symbols: size of the alphabet, without the blank.
         height: input height, 48.
         width: input width; a quarter of it is the number of time steps.
-        widths: units of the layers.
+        ranks: of the convolutions.
 
     Returns:
         A model from float32 (batch, height, width, 3), 0..255, to float32 logits
@@ -59,36 +62,45 @@ def build_model(symbols: int, height: int, width: int, widths: Widths = WIDE) ->
     picture = keras.Input((height, width, 3), name="picture")
     # Paper is about -1, ink about +1.
     x = layers.Rescaling(-1 / 128, offset=1.0, name="scale")(picture)
-    x = _conv(x, widths.conv1, "conv1")
+    x = _conv(x, 24, "conv1")
     x = layers.MaxPooling2D(2, name="pool1")(x)
-    x = _conv(_conv(x, widths.conv2a, "conv2a"), widths.conv2b, "conv2b")
+    x = _conv(_conv(x, 48, "conv2a"), 48, "conv2b", rank=ranks.conv2b)
     x = layers.MaxPooling2D(2, name="pool2")(x)
-    x = _conv(_conv(x, widths.conv3a, "conv3a"), widths.conv3b, "conv3b")
+    x = _conv(_conv(x, 96, "conv3a", rank=ranks.conv3a), 96, "conv3b", rank=ranks.conv3b)
     x = layers.MaxPooling2D((2, 1), name="pool3")(x)
-    x = _conv(x, widths.conv4, "conv4a")
+    x = _conv(x, 128, "conv4a", rank=ranks.conv4a)
     y = layers.BatchNormalization(name="norm_conv4b")(x)
-    x = layers.Add(name="add4")([x, _conv(y, widths.conv4, "conv4b", gain=_QUIET)])
+    y = _conv(y, 128, "conv4b", rank=ranks.conv4b, gain=_QUIET)
+    x = layers.Add(name="add4")([x, y])
     x = layers.MaxPooling2D((2, 1), name="pool4")(x)
     x = layers.ZeroPadding2D((0, 1), name="pad")(x)
     x = layers.BatchNormalization(name="norm_collapse")(x)
-    x = _conv(x, widths.head, "collapse", size=(height // 16, 3), padding="valid")
+    whole_height = height // 16, 3
+    x = _conv(x, HEAD, "collapse", rank=ranks.collapse, size=whole_height, padding="valid")
     for number in range(1, BLOCKS + 1):
         y = layers.BatchNormalization(name=f"norm{number}")(x)
-        y = _conv(y, widths.head, f"mix{number}", size=(1, 5), gain=1.0 if number < 3 else _QUIET)
+        gain = 1.0 if number < 3 else _QUIET
+        y = _conv(y, HEAD, f"mix{number}", rank=ranks.mix, size=(1, 5), gain=gain)
         x = layers.Add(name=f"add_mix{number}")([x, y])
         if number == BLOCKS // 2:
             mean = layers.GlobalAveragePooling2D(keepdims=True, name="mean")(x)
             mean = layers.BatchNormalization(name="norm_whole")(mean)
-            whole = _conv(mean, widths.head, "whole", size=(1, 1), gain=_QUIET)
+            whole = _conv(mean, HEAD, "whole", size=(1, 1), gain=_QUIET)
             x = layers.Add(name="add_whole")([x, whole])
     x = layers.BatchNormalization(name="norm_out")(x)
-    x = layers.Reshape((width // 4, widths.head), name="steps")(x)
+    x = layers.Reshape((width // 4, HEAD), name="steps")(x)
     logits = layers.Dense(symbols + 1, dtype="float32", name="symbols")(x)
     return keras.Model(picture, logits)
 
 
+HEAD = 192
+"""Units of the head's layers."""
+
 BLOCKS = 6
 """Convolutions along the line in the head."""
+
+UP = "_up"
+"""What the name of a convolution's second half ends in."""
 
 _QUIET = 0.05
 """Share of the usual spread that side branches begin with: at first they hardly change what the
@@ -100,33 +112,41 @@ def _conv(
     filters: int,
     name: str,
     *,
+    rank: int = 0,
     size: tuple[int, int] = (3, 3),
     padding: str = "same",
     gain: float = 1.0,
 ) -> keras.KerasTensor:
-    spread = keras.initializers.VarianceScaling(2.0 * gain**2, "fan_in", "truncated_normal")
-    layer = keras.layers.Conv2D(
-        filters, size, padding=padding, activation="relu", kernel_initializer=spread, name=name
+    def spread(gain: float) -> keras.initializers.Initializer:
+        return keras.initializers.VarianceScaling(gain, "fan_in", "truncated_normal")
+
+    layers, rectified = keras.layers, spread(2.0 * gain**2)
+    if rank:
+        half = layers.Conv2D(
+            rank, size, padding=padding, use_bias=False, kernel_initializer=spread(1.0), name=name
+        )
+        x, size, name = half(x), (1, 1), name + UP
+    layer = layers.Conv2D(
+        filters, size, padding=padding, activation="relu", kernel_initializer=rectified, name=name
     )
     return layer(x)
 
 
-def read_widths(path: Path) -> Widths:
-    """The widths of the model that a weights file is of."""
+def read_ranks(path: Path) -> Ranks:
+    """The ranks of the model that a weights file is of."""
     saved = np.load(path)
-    layers = {"conv4": "conv4a", "head": "collapse"}
 
-    def units(field: str) -> int:
-        layer = layers.get(field, field)
-        name = next(n for n in saved.files if n.endswith(f"/{layer}/kernel"))
-        return int(saved[name].shape[-1])
+    def rank(field: str) -> int:
+        layer = "mix1" if field == "mix" else field
+        name = next((n for n in saved.files if n.endswith(f"/{layer}{UP}/kernel")), None)
+        return int(saved[name].shape[2]) if name else 0
 
-    return Widths(**{field.name: units(field.name) for field in fields(Widths)})
+    return Ranks(**{field.name: rank(field.name) for field in fields(Ranks)})
 
 
 def open_model(path: Path, symbols: int, height: int, width: int) -> keras.Model:
     """The model of a weights file."""
-    model = build_model(symbols, height, width, read_widths(path))
+    model = build_model(symbols, height, width, read_ranks(path))
     load_weights(model, path)
     return model
 

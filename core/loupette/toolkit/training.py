@@ -28,7 +28,7 @@ from tqdm import tqdm
 from loupette.toolkit.ctc import Alphabet, greedy, log_softmax
 from loupette.toolkit.metrics import Share
 from loupette.toolkit.muon import ConvolutionMuon
-from loupette.toolkit.network import WIDE, build_model, load_weights, open_model, read_widths
+from loupette.toolkit.network import WHOLE, build_model, load_weights, open_model, read_ranks
 from loupette.toolkit.synth.shards import LONGEST, list_shards, read_labels
 
 Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int8]]
@@ -507,9 +507,9 @@ def train(
 
 
 def builder_of(*weights: Path | None) -> Callable[[int, int, int], keras.Model]:
-    """Builds the model that the first of these files that exists is of; `WIDE` where none does."""
+    """Builds the model that the first of these files that exists is of; `WHOLE` where none does."""
     found = next((path for path in weights if path is not None and path.exists()), None)
-    return partial(build_model, widths=read_widths(found) if found else WIDE)
+    return partial(build_model, ranks=read_ranks(found) if found else WHOLE)
 
 
 def use_one_thread() -> None:

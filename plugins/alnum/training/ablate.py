@@ -31,7 +31,7 @@ from tqdm import tqdm
 from loupette.toolkit.export import convert, exact_match
 from loupette.toolkit.images import combine_frames, open_picture, stretch
 from loupette.toolkit.metrics import read_labels
-from loupette.toolkit.network import BLOCKS, WIDE
+from loupette.toolkit.network import BLOCKS, HEAD
 from loupette.toolkit.synth import Studio
 from loupette.toolkit.synth.shards import LONGEST, label_of
 from loupette.toolkit.training import (
@@ -118,7 +118,7 @@ def build(
         grey: the model sees the mean of the three channels.
     """
     layers = keras.layers
-    wide = int(WIDE.head * share)
+    wide = int(HEAD * share)
 
     def conv(
         x: Any,

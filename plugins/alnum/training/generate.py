@@ -23,7 +23,7 @@ from loupette.toolkit.synth.recipes import RECIPES
 from loupette.toolkit.synth.shards import write_shard
 from loupette_alnum.model import ALPHABET, HEIGHT, WIDTH
 
-GENERATOR_VERSION = 9
+GENERATOR_VERSION = 10
 """Counts up when what is drawn changes; written into the model's card."""
 
 EMPTY = 0.025
