@@ -15,7 +15,16 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from loupette.toolkit.network import FACTORED, UP, Ranks, build_model, load_weights, open_model
+from loupette.toolkit.network import (
+    FACTORED,
+    UP,
+    WHOLE,
+    Ranks,
+    build_model,
+    load_weights,
+    open_model,
+    read_ranks,
+)
 from loupette.toolkit.synth.shards import list_shards
 from loupette.toolkit.training import Run
 
@@ -41,11 +50,20 @@ def factor(source: Path, run: Run, target: Path, ranks: Ranks = FACTORED) -> Pat
 
     Returns:
         The target.
+
+    Raises:
+        ValueError: the source is of a factored model.
+        FileNotFoundError: the run has no shards.
     """
+    if read_ranks(source) != WHOLE:
+        raise ValueError(f"{source} is of a factored model: go on with it by --init")
+    shards = list_shards(run.shards)
+    if not shards:
+        raise FileNotFoundError(f"no shards in {run.shards}: draw some with generate.py")
     shape = len(run.alphabet.symbols), run.height, run.width
     whole, cheap = open_model(source, *shape), build_model(*shape, ranks)
     load_weights(cheap, source)
-    pictures = np.load(list_shards(run.shards)[0], mmap_mode="r")[:_ENOUGH]
+    pictures = np.load(shards[0], mmap_mode="r")[:_ENOUGH]
     factor_layers(whole, cheap, pictures)
     target.parent.mkdir(parents=True, exist_ok=True)
     arrays = {f"model/{v.path}": v.numpy() for v in cheap.variables}
@@ -64,37 +82,33 @@ def factor_layers(whole: keras.Model, cheap: keras.Model, pictures: npt.NDArray[
     for second in cheap.layers:
         if second.name.endswith(UP):
             name = second.name.removesuffix(UP)
-            first, layer = cheap.get_layer(name), whole.get_layer(name)
-            kernel, _ = layer.get_weights()
-            change, space, bias = _regress(layer, first, pictures, whole, cheap)
-            into = change.T @ space
-            first.set_weights([kernel @ into])
-            second.set_weights([space.T[None, None], bias])
+            first = cheap.get_layer(name)
+            layer = whole.get_layer(name)
+            before = keras.Model(whole.input, layer.input), keras.Model(cheap.input, first.input)
+            down, up, bias = _halve(layer, first.filters, before, pictures)
+            first.set_weights([down])
+            second.set_weights([up, bias])
 
 
-def _regress(
+def _halve(
     layer: keras.layers.Conv2D,
-    first: keras.layers.Conv2D,
+    rank: int,
+    before: tuple[keras.Model, keras.Model],
     pictures: npt.NDArray[np.uint8],
-    whole: keras.Model,
-    cheap: keras.Model,
 ) -> tuple[Floats, Floats, Floats]:
-    """What a whole layer says, from what it would say in the cheaper model's place.
+    """Two convolutions that together say what a layer does, from what the cheaper model sees.
 
     Args:
         layer: of the whole model.
-        first: the first half of the same in the cheaper one, whose inputs are right.
+        rank: channels between the two.
+        before: from pictures to what the layer reads, in the whole and in the cheaper model.
         pictures: uint8, (count, height, width, 3).
-        whole: the model of the first.
-        cheap: that of the second.
 
     Returns:
-        The change that does it, (units, units), the space in which it does most of it, (units,
-        rank), and what is then to be added, (units,).
+        The kernel of the first, that of the second, 1x1, and its bias.
     """
     kernel, bias = layer.get_weights()
     units = len(bias)
-    before = keras.Model(whole.input, layer.input), keras.Model(cheap.input, first.input)
     sums, squares, count = np.zeros(2 * units), np.zeros((2 * units, 2 * units)), 0
     for start in range(0, len(pictures), _TOGETHER):
         batch = pictures[start : start + _TOGETHER].astype(np.float32)
@@ -102,14 +116,14 @@ def _regress(
             keras.ops.conv(model(batch, training=False), kernel, padding=layer.padding)
             for model in before
         ]
-        both = np.asarray(keras.ops.concatenate(said, axis=-1), np.float64)
-        both = both.reshape(-1, 2 * units)
+        both = np.asarray(keras.ops.concatenate(said, axis=-1), np.float64).reshape(-1, 2 * units)
         sums, squares, count = sums + both.sum(axis=0), squares + both.T @ both, count + len(both)
-    means = sums / count
-    spread = squares / count - np.outer(means, means)
-    own = spread[units:, units:]
-    ridge = _RIDGE * np.trace(own) / units * np.eye(units)
-    change = np.linalg.solve(own + ridge, spread[units:, :units]).T
-    _, vectors = np.linalg.eigh(change @ own @ change.T)
-    space = vectors[:, ::-1][:, : first.filters]
-    return change, space, bias + means[:units] - space @ space.T @ change @ means[units:]
+    wanted, own = np.split(sums / count, 2)
+    spread = squares / count - np.outer(sums, sums) / count**2
+    seen = spread[units:, units:]
+    ridge = _RIDGE * np.trace(seen) / units * np.eye(units)
+    change = np.linalg.solve(seen + ridge, spread[units:, :units]).T
+    _, vectors = np.linalg.eigh(change @ seen @ change.T)  # by size, the largest last
+    space = vectors[:, -rank:]
+    into = change.T @ space
+    return kernel @ into, space.T[None, None], bias + wanted - space @ (into.T @ own)
