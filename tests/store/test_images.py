@@ -112,6 +112,28 @@ def test_a_purge_that_takes_empty_folders_takes_none_from_under_an_image(
         purging.result()
 
 
+def test_two_purges_take_all_from_under_who_counts_and_looks(
+    folder: ImageFolder, path: Path
+) -> None:
+    ended = threading.Event()
+
+    def purge() -> None:
+        while not ended.is_set():
+            folder.purge(10**15)
+
+    with ThreadPoolExecutor(2) as threads:
+        purging = [threads.submit(purge) for _ in range(2)]
+        try:
+            for number in range(300):
+                # A new one counts what is there.
+                assert ImageFolder(path).keep(FIRST + number, [b"image"], max_bytes=PLENTY)
+                assert len(folder.find(FIRST + number)) <= 1
+        finally:
+            ended.set()
+        for one in purging:
+            one.result()
+
+
 def test_a_backup_has_no_images(
     folder: ImageFolder, db: Database, path: Path, tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,8 +48,11 @@ class Desk:
         with read_database(self.settings.database, self.settings.database_url) as reader:
             log = logs.find(reader, number)
         assert log
-        files = ImageFolder(self.settings.database).find(number)
-        return log.image_hash, [file.read_bytes() for file in files]
+        images = []
+        for file in ImageFolder(self.settings.database).find(number):
+            with suppress(FileNotFoundError):  # the server deletes it while we look
+                images.append(file.read_bytes())
+        return log.image_hash, images
 
 
 @contextmanager

@@ -46,7 +46,7 @@ class ImageFolder:
         size = sum(map(len, images))
         with self._lock:
             if self._size is None:
-                self._size = sum(file.stat().st_size for file in self._files())
+                self._size = sum(self._sizes())
             if self._size + size > max_bytes:
                 return False
             self._size += size
@@ -59,9 +59,11 @@ class ImageFolder:
         return True
 
     def _write(self, path: Path, image: bytes) -> None:
+        with suppress(FileExistsError):
+            self.path.mkdir(mode=0o700)
         while True:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.path.chmod(0o700)  # mkdir gives its mode to the last folder alone
+            with suppress(FileExistsError):
+                path.parent.mkdir(mode=0o700)
             with suppress(FileNotFoundError):  # a purge took the folder, which was still empty
                 with open(path, "wb", opener=_open_private) as file:
                     file.write(image)
@@ -70,7 +72,9 @@ class ImageFolder:
     def find(self, log_id: int) -> list[Path]:
         """The files of one request, in the order of its images; none where none were kept."""
         name = format_log_id(log_id)
-        return sorted((self.path / name[_DAY]).glob(f"{name}-*"))
+        with suppress(FileNotFoundError):  # a purge took the folder while it was read
+            return sorted((self.path / name[_DAY]).glob(f"{name}-*"))
+        return []
 
     def of(self, log: LogRecord) -> list[Path]:
         """The files of a request in the log; none that are of another with the same number.
@@ -100,7 +104,14 @@ class ImageFolder:
         return deleted
 
     def _files(self) -> Iterator[Path]:
-        return self.path.glob("*/*")
+        """All files; a folder that a purge takes meanwhile has none."""
+        for folder, _, names in os.walk(self.path):
+            yield from (Path(folder, name) for name in names)
+
+    def _sizes(self) -> Iterator[int]:
+        for file in self._files():
+            with suppress(FileNotFoundError):  # purged meanwhile
+                yield file.stat().st_size
 
 
 def _open_private(path: str, flags: int) -> int:
