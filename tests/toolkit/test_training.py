@@ -2,7 +2,10 @@
 
 import json
 import os
+import re
+from collections import Counter
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,17 @@ pytest.importorskip("tensorflow", reason="training needs the train extra")
 
 from loupette.toolkit.ctc import Alphabet, log_probability, log_softmax
 from loupette.toolkit.synth.shards import LONGEST
-from loupette.toolkit.training import Place, Plan, Run, Trainer, augment, batches, ctc_losses, train
+from loupette.toolkit.training import (
+    Place,
+    Plan,
+    Run,
+    Trainer,
+    at_widths,
+    augment,
+    batches,
+    ctc_losses,
+    train,
+)
 
 ALPHABET = Alphabet("01")
 STEADY = {"rate": 1e-3, "warmup": 1, "decay": 0.0}
@@ -70,6 +83,26 @@ def test_a_new_shard_is_found_while_training(tmp_path: Path) -> None:
     next(source)
     shard(tmp_path, 1)
     assert int(next(source)[0][0, 0, 0, 0]) == 1
+
+
+def test_half_of_all_batches_are_as_wide_as_a_glance_and_none_is_narrower(tmp_path: Path) -> None:
+    run, rng = replace(small(tmp_path, tmp_path), glance=20), np.random.default_rng(3)
+    images = np.random.default_rng(1).integers(0, 256, (2, 16, 32, 3), dtype=np.uint8)
+    widths = Counter(at_widths(images, run, rng).shape[2] for _ in range(400))
+    assert sorted(widths) == [20, 24, 28, 32]
+    assert 200 < widths[20] < 300
+    assert (at_widths(images, replace(run, glance=None), rng) == images).all()
+
+
+@pytest.mark.slow
+def test_a_run_with_a_glance_says_how_well_it_reads_at_both_widths(tmp_path: Path) -> None:
+    for part in ("train", "held"):
+        noise(tmp_path / part, 0)
+    run = replace(small(tmp_path / "run", tmp_path / "train"), glance=20)
+    train_to(run, 200)
+    assert re.search(
+        r"held out 0\.\d+ at 20 columns 0\.\d+\n", (run.folder / "log.txt").read_text()
+    )
 
 
 def test_no_shards_says_what_to_do(tmp_path: Path) -> None:

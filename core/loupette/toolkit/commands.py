@@ -59,6 +59,7 @@ def train_command(about: str, subject: Subject, *, graft: Graft | None = None) -
         alphabet=subject.alphabet,
         height=subject.height,
         width=subject.width,
+        glance=subject.glance,
         seed=args.seed,
     )
     if tuning:

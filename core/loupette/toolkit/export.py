@@ -72,8 +72,7 @@ def export(
         ValueError: `earlier` is of a model of other ranks.
     """
     keras.mixed_precision.set_global_policy("float32")
-    shape = len(subject.alphabet.symbols), subject.height, subject.width
-    model = open_model(checkpoint, *shape)
+    model = open_model(checkpoint, len(subject.alphabet.symbols), subject.height)
     if earlier is not None:
         if read_ranks(earlier) != read_ranks(checkpoint):
             raise ValueError(f"{earlier} is of a model of other ranks than {checkpoint}")
@@ -186,6 +185,7 @@ def _facts(model: keras.Model, subject: Subject) -> dict[str, Any]:
         "type_id": subject.type_id,
         "model_file": MODEL_FILE,
         "input_shape": [subject.height, subject.width, 3],
+        "glance": subject.glance,
         "symbols": subject.alphabet.symbols,
         "fold_case": subject.alphabet.fold_case,
         "blank": subject.alphabet.blank,

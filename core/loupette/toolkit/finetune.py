@@ -27,6 +27,7 @@ from loupette.toolkit.training import (
     Plan,
     Run,
     Trainer,
+    at_widths,
     augment,
     batches,
     builder_of,
@@ -74,13 +75,13 @@ def mix(own: Path, run: Run, rng: np.random.Generator) -> Iterator[Batch]:
     """
     if not list_shards(run.shards):
         for images, labels in batches(own, run.batch, rng):
-            yield augment_lightly(images, rng), labels
+            yield at_widths(augment_lightly(images, rng), run, rng), labels
     half = run.batch // 2
     drawn = batches(run.shards, run.batch - half, rng)
     for images, labels in batches(own, half, rng):
         others, texts = next(drawn)
         mixed = np.concatenate([augment_lightly(images, rng), augment(others, rng)])
-        yield mixed, np.concatenate([labels, texts])
+        yield at_widths(mixed, run, rng), np.concatenate([labels, texts])
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,13 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from loupette.toolkit.ctc import Alphabet, greedy, log_softmax
+from loupette.toolkit.images import Pixels, resize
 from loupette.toolkit.metrics import Share
 from loupette.toolkit.muon import ConvolutionMuon
 from loupette.toolkit.network import WHOLE, build_model, load_weights, open_model, read_ranks
 from loupette.toolkit.synth.shards import LONGEST, list_shards, read_labels
 
-Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int8]]
+Batch = tuple[Pixels, npt.NDArray[np.int8]]
 
 Tensor = Any
 """A tensor of whatever backend Keras runs on; they share no type."""
@@ -47,7 +48,8 @@ class Run:
         held: folder of validation shards, of fonts and styles that training never draws.
         alphabet: symbols of the labels.
         height: input height in pixels.
-        width: input width in pixels.
+        width: columns of the shards' pictures, and of a full look.
+        glance: columns of a first look, if the model is to be asked at fewer; it learns at both.
         batch: pictures a step.
         seed: initial weights, order and augmentation; a checkpoint brings its own state of them.
     """
@@ -58,6 +60,7 @@ class Run:
     alphabet: Alphabet
     height: int
     width: int
+    glance: int | None = None
     batch: int = 32
     seed: int = 1
 
@@ -191,6 +194,23 @@ def shift(images: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArra
     return padded[:, 2 - down : 2 - down + height, 4 - right : 4 - right + width]
 
 
+def at_widths(images: Pixels, run: Run, rng: np.random.Generator) -> Pixels:
+    """Scale half of all batches to the width of a glance, the others to any up to the full one.
+
+    So one model learns to read at both. Where the run knows no glance, a batch stays as it is.
+
+    Args:
+        images: uint8, (batch, height, width, 3).
+        run: of the model.
+        rng: source of the width.
+    """
+    if run.glance is None:
+        return images
+    between = np.linspace(run.glance, run.width, 4).round()
+    width = run.glance if rng.random() < 0.5 else int(rng.choice(between))
+    return np.stack([resize(image, run.height, width) for image in images])
+
+
 def ctc_losses(logits: Tensor, labels: Tensor) -> Tensor:
     """Negative log-probability of each label.
 
@@ -277,7 +297,7 @@ class Trainer:
 
     Args:
         run: what to train.
-        build: makes the model from the number of symbols, height and width.
+        build: makes the model from the number of symbols and the height.
         optimizer: of the model; the rate of each step is set before it.
         teacher: weights of a model to learn from as well, of which the trained one is a part.
     """
@@ -286,14 +306,14 @@ class Trainer:
         self,
         run: Run,
         *,
-        build: Callable[[int, int, int], keras.Model] = build_model,
+        build: Callable[[int, int], keras.Model] = build_model,
         optimizer: Callable[[], keras.optimizers.Optimizer] = make_optimizer,
         teacher: Path | None = None,
     ):
         keras.utils.set_random_seed(run.seed)
         keras.config.set_dtype_policy(_fast_policy())
         self.run = run
-        shape = len(run.alphabet.symbols), run.height, run.width
+        shape = len(run.alphabet.symbols), run.height
         self.model = build(*shape)
         self.teacher = open_model(teacher, *shape) if teacher else None
         self.optimizer = optimizer()
@@ -399,12 +419,13 @@ class Trainer:
             parts = range(0, len(images), 64)
             return np.concatenate([self.model.predict_on_batch(images[i : i + 64]) for i in parts])
 
-    def score(self, folder: Path, *, count: int = 512) -> Share:
+    def score(self, folder: Path, *, count: int = 512, width: int | None = None) -> Share:
         """Pictures that the averaged weights read exactly (case as coded).
 
         Args:
             folder: of shards, of which the first is read.
             count: most pictures.
+            width: columns to read them at; by default as many as they have.
 
         Returns:
             The share; of none where there are no shards.
@@ -413,6 +434,8 @@ class Trainer:
         if not shards:
             return Share(0, 0)
         images, labels = np.load(shards[0], mmap_mode="r")[:count], read_labels(shards[0])[:count]
+        if width:
+            images = np.stack([resize(image, self.run.height, width) for image in images])
         blank = self.run.alphabet.blank
         right = sum(
             greedy(row, blank) == [int(code) for code in truth if code >= 0]
@@ -486,7 +509,7 @@ def train(
     saved = begun = time.monotonic()
     while trainer.step < plan.steps:
         images, labels = next(source)
-        batch = augment(images, trainer.rng), labels
+        batch = at_widths(augment(images, trainer.rng), run, trainer.rng), labels
         losses.append(trainer.learn(batch, plan.rate_at(trainer.step)))
         bar.total = plan.steps
         bar.update()
@@ -498,7 +521,7 @@ def train(
             _log(trainer, bar, f"loss {np.mean(losses):.3f} {speed:.0f} pictures/s")
             losses, begun = [], now
             if now - saved > plan.first_save or trainer.step >= plan.steps:
-                _log(trainer, bar, f"held out {trainer.score(run.held).value:.4f}")
+                _log(trainer, bar, " ".join(_scores(trainer)))
                 trainer.save(checkpoint)
                 saved = begun = time.monotonic()
     bar.close()
@@ -506,7 +529,13 @@ def train(
     return trainer
 
 
-def builder_of(*weights: Path | None) -> Callable[[int, int, int], keras.Model]:
+def _scores(trainer: Trainer) -> Iterator[str]:
+    yield f"held out {trainer.score(trainer.run.held).value:.4f}"
+    if glance := trainer.run.glance:
+        yield f"at {glance} columns {trainer.score(trainer.run.held, width=glance).value:.4f}"
+
+
+def builder_of(*weights: Path | None) -> Callable[[int, int], keras.Model]:
     """Builds the model that the first of these files that exists is of; `WHOLE` where none does."""
     found = next((path for path in weights if path is not None and path.exists()), None)
     return partial(build_model, ranks=read_ranks(found) if found else WHOLE)
