@@ -52,7 +52,7 @@ SUBJECT = Subject(
     reader=load_overconfident,
     packaged=Path("weights"),
     training=Path("training"),
-    glance=112,
+    glance=144,
 )
 
 
@@ -168,7 +168,7 @@ def test_an_exported_model_is_one_that_the_recogniser_loads(tmp_path: Path) -> N
     recognizer, blank = CtcRecognizer(tmp_path / "out"), np.zeros((48, 160, 3), np.uint8)
     assert recognizer.run(blank[None]).shape == recognizer.read([blank]).shape == (1, 40, 3)
     assert recognizer.glances
-    assert recognizer.read([blank, blank], glance=True).shape == (2, 28, 3)
+    assert recognizer.read([blank, blank], glance=True).shape == (2, 36, 3)
 
 
 @pytest.mark.slow

@@ -85,12 +85,13 @@ def test_a_new_shard_is_found_while_training(tmp_path: Path) -> None:
     assert int(next(source)[0][0, 0, 0, 0]) == 1
 
 
-def test_half_of_all_batches_are_as_wide_as_a_glance_and_none_is_narrower(tmp_path: Path) -> None:
+def test_half_of_all_batches_are_as_wide_as_a_glance_and_some_of_any_width(tmp_path: Path) -> None:
     run, rng = replace(small(tmp_path, tmp_path), glance=20), np.random.default_rng(3)
     images = np.random.default_rng(1).integers(0, 256, (2, 16, 32, 3), dtype=np.uint8)
     widths = Counter(at_widths(images, run, rng).shape[2] for _ in range(400))
-    assert sorted(widths) == [20, 24, 28, 32]
-    assert 200 < widths[20] < 300
+    assert sorted(widths) == [20, 22, 26, 29, 32, 35]
+    assert 170 < widths[20] < 230
+    assert 90 < widths[32] < 150
     assert (at_widths(images, replace(run, glance=None), rng) == images).all()
 
 
@@ -101,7 +102,7 @@ def test_a_run_with_a_glance_says_how_well_it_reads_at_both_widths(tmp_path: Pat
     run = replace(small(tmp_path / "run", tmp_path / "train"), glance=20)
     train_to(run, 200)
     assert re.search(
-        r"held out 0\.\d+ at 20 columns 0\.\d+\n", (run.folder / "log.txt").read_text()
+        r"held out [01]\.\d+ at 20 columns [01]\.\d+\n", (run.folder / "log.txt").read_text()
     )
 
 

@@ -195,9 +195,10 @@ def shift(images: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArra
 
 
 def at_widths(images: Pixels, run: Run, rng: np.random.Generator) -> Pixels:
-    """Scale half of all batches to the width of a glance, the others to any up to the full one.
+    """Scale half of all batches to the width of a glance, a quarter to any, some wider than full.
 
-    So one model learns to read at both. Where the run knows no glance, a batch stays as it is.
+    So one model reads at both of its widths, and letters that are narrow or wide for their height.
+    Where the run knows no glance, a batch stays as it is.
 
     Args:
         images: uint8, (batch, height, width, 3).
@@ -206,9 +207,13 @@ def at_widths(images: Pixels, run: Run, rng: np.random.Generator) -> Pixels:
     """
     if run.glance is None:
         return images
-    between = np.linspace(run.glance, run.width, 4).round()
-    width = run.glance if rng.random() < 0.5 else int(rng.choice(between))
+    any_width = round(run.width * rng.choice(_WIDTHS))
+    width = int(rng.choice([run.glance, run.glance, run.width, any_width]))
     return np.stack([resize(image, run.height, width) for image in images])
+
+
+_WIDTHS = (0.7, 0.8, 0.9, 1.0, 1.1)
+"""Of the full one. Few, as each new shape of a batch has its kernels chosen or compiled."""
 
 
 def ctc_losses(logits: Tensor, labels: Tensor) -> Tensor:
