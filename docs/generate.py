@@ -42,6 +42,7 @@ from loupette.store.database import Database
 from loupette.store.keys import create_key
 from loupette.store.ledger import topup
 from loupette.testing import CHECKS, conformance
+from loupette.toolkit.metrics import Share
 from loupette.web import console
 from loupette.web.app import create_app
 from loupette.web.docs import anchor
@@ -216,16 +217,25 @@ def accuracy_means() -> str:
         groups = {"": alone, ", with `image2`": paired, ", with `charset`": told}
         rows += [(name + given, *_means(group)) for given, group in groups.items() if group]
     head = ("type, right", "sources", "pictures", "right", "answered", "right of those answered")
-    return table(head, rows)
+    return table((*head, "right of all answered"), rows)
 
 
-def _means(scores: list[dict[str, Any]]) -> tuple[int, int, str, str, str]:
+def _means(scores: list[dict[str, Any]]) -> tuple[int, int, str, str, str, str]:
+    """Means over sources; the last is over pictures, where a source with few answers counts little."""
     right, answered, precision = (
         _share(fmean(known) if known else None)
         for name in ("lenient", "answered", "precision")
         for known in [[score[name] for score in scores if score[name] is not None]]
     )
-    return len(scores), sum(score["n"] for score in scores), right, answered, precision
+    pictures = sum(score["n"] for score in scores)
+    return len(scores), pictures, right, answered, precision, _of_all_answered(scores)
+
+
+def _of_all_answered(scores: list[dict[str, Any]]) -> str:
+    counts = [round(score["answered"] * score["n"]) for score in scores]
+    pairs = zip(scores, counts, strict=True)
+    right = sum(round(score["precision"] * count) for score, count in pairs if count)
+    return str(Share(right, sum(counts))) if any(counts) else "–"
 
 
 def _share(value: float | None) -> str:

@@ -237,6 +237,18 @@ def test_accuracy_tables_show_what_was_measured_with_charset(
     assert "in any case, with `charset` | 1 | 10 | 0.800 |" in generate.accuracy_means()
 
 
+def test_of_all_answered_each_picture_counts_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = SCORE | {"n": 90, "answered": 1.0, "precision": 1.0}
+    few = SCORE | {"n": 20, "answered": 0.5, "precision": 0.9}
+    monkeypatch.setattr(generate, "MEASURED", measure(tmp_path / "measured.json", many, few))
+    shown = "| 2 | 110 | 0.700 | 0.750 | 0.950 | 0.990 [0.946, 0.998] n=100 |"
+    assert shown in generate.accuracy_means()
+    monkeypatch.setattr(generate, "MEASURED", measure(tmp_path / "none.json", SCORE))
+    assert "| 0.700 | 0.000 | – | – |" in generate.accuracy_means()
+
+
 def test_accuracy_tables_have_no_empty_charset_column(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
