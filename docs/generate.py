@@ -221,7 +221,7 @@ def accuracy_means() -> str:
 
 
 def _means(scores: list[dict[str, Any]]) -> tuple[int, int, str, str, str, str]:
-    """Means over sources; the last is over pictures, where a source with few answers counts little."""
+    """Means over sources; the last is over pictures, so a source of few answers counts little."""
     right, answered, precision = (
         _share(fmean(known) if known else None)
         for name in ("lenient", "answered", "precision")
