@@ -217,7 +217,7 @@ def accuracy_means() -> str:
         groups = {"": alone, ", with `image2`": paired, ", with `charset`": told}
         rows += [(name + given, *_means(group)) for given, group in groups.items() if group]
     head = ("type, right", "sources", "pictures", "right", "answered", "right of those answered")
-    return table((*head, "right of all answered"), rows)
+    return table((*head, "the same over pictures"), rows)
 
 
 def _means(scores: list[dict[str, Any]]) -> tuple[int, int, str, str, str, str]:

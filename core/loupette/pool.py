@@ -283,7 +283,7 @@ class WorkerPool:
                         return
                     async with self._recycling:
                         member = await self._start(place)
-                    await self._dismiss(leaving)
+                        await self._dismiss(leaving)
                 else:
                     _log.warning("%s; starting another", await leaving.worker.wait_ended())
                     del self._members[place]

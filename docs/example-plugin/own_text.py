@@ -14,7 +14,7 @@ def _load() -> Solver:
     from loupette.toolkit.text import TextSolver
 
     alphabet = Alphabet("0123456789abcdefghijklmnopqrstuvwxyz", fold_case=True)
-    return TextSolver(CtcRecognizer(HERE / "model.tflite", alphabet, width=160))
+    return TextSolver(CtcRecognizer(HERE / "model.tflite", alphabet))
 
 
 @hookimpl

@@ -117,9 +117,11 @@ def test_two_purges_take_all_from_under_who_counts_and_looks(
 ) -> None:
     ended = threading.Event()
 
-    def purge() -> None:
+    def purge() -> int:
+        deleted = 0
         while not ended.is_set():
-            folder.purge(10**15)
+            deleted += folder.purge(10**15)
+        return deleted
 
     with ThreadPoolExecutor(2) as threads:
         purging = [threads.submit(purge) for _ in range(2)]
@@ -127,11 +129,25 @@ def test_two_purges_take_all_from_under_who_counts_and_looks(
             for number in range(300):
                 # A new one counts what is there.
                 assert ImageFolder(path).keep(FIRST + number, [b"image"], max_bytes=PLENTY)
-                assert len(folder.find(FIRST + number)) <= 1
+                folder.find(FIRST + number)
         finally:
             ended.set()
-        for one in purging:
-            one.result()
+        deleted = sum(one.result() for one in purging)
+    assert deleted + folder.purge(10**15) == 300
+    assert list(folder.path.iterdir()) == []
+
+
+def test_a_link_in_place_of_a_folder_is_not_followed(folder: ImageFolder, tmp_path: Path) -> None:
+    folder.path.mkdir()
+    (folder.path / "20241101").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(NotADirectoryError, match="is a link"):
+        folder.keep(FIRST, [b"image"], max_bytes=PLENTY)
+
+
+def test_a_folder_that_others_may_open_is_closed_to_them(folder: ImageFolder) -> None:
+    folder.path.mkdir(mode=0o755)
+    folder.keep(FIRST, [b"image"], max_bytes=PLENTY)
+    assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
 
 
 def test_a_backup_has_no_images(

@@ -9,10 +9,9 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="exporting needs the train extra")
 
-from loupette.errors import PluginError
 from loupette.plugin import Picture, Unsolvable
 from loupette.toolkit.ctc import Alphabet
-from loupette.toolkit.export import calibrate, convert, export
+from loupette.toolkit.export import calibrate, export
 from loupette.toolkit.recognizer import CtcRecognizer
 from loupette.toolkit.subject import Read, Subject
 from loupette.toolkit.synth.shards import LONGEST
@@ -52,7 +51,6 @@ SUBJECT = Subject(
     reader=load_overconfident,
     packaged=Path("weights"),
     training=Path("training"),
-    glance=144,
 )
 
 
@@ -165,21 +163,5 @@ def test_an_exported_model_is_one_that_the_recogniser_loads(tmp_path: Path) -> N
         7,
         8,
     )
-    recognizer, blank = CtcRecognizer(tmp_path / "out"), np.zeros((48, 160, 3), np.uint8)
-    assert recognizer.run(blank[None]).shape == recognizer.read([blank]).shape == (1, 40, 3)
-    assert recognizer.glances
-    assert recognizer.read([blank, blank], glance=True).shape == (2, 36, 3)
-
-
-@pytest.mark.slow
-def test_a_model_of_any_width_without_a_card_must_be_told_one(tmp_path: Path) -> None:
-    from loupette.toolkit.network import build_model
-
-    symbols = ALPHABET.symbols
-    model = tmp_path / "model.tflite"
-    model.write_bytes(convert(build_model(len(symbols), 48), "int8"))
-    with pytest.raises(PluginError, match="takes any width: say which"):
-        CtcRecognizer(model, symbols)
-    recognizer = CtcRecognizer(model, symbols, width=160)
-    assert not recognizer.glances
-    assert recognizer.read([np.zeros((40, 100, 3), np.uint8)]).shape == (1, 40, 3)
+    blank = np.zeros((1, 48, 160, 3), np.uint8)
+    assert CtcRecognizer(tmp_path / "out").run(blank).shape == (1, 40, 3)

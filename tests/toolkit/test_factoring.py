@@ -52,7 +52,9 @@ def run(tmp_path: Path) -> Run:
     labels[:, 0] = rng.integers(0, 2, 24)
     np.save(tmp_path / "train" / "labels_00000.npy", labels)
     folder = tmp_path / "run"
-    return Run(folder, tmp_path / "train", tmp_path / "held", ALPHABET, 16, 32, batch=4)
+    return Run(
+        folder, tmp_path / "train", tmp_path / "held", ALPHABET, 16, 32, batch=4, widths=(1.0,)
+    )
 
 
 def pictures(run: Run) -> np.ndarray:

@@ -70,17 +70,14 @@ class Fickle:
 
     alphabet = ABC
 
-    def __init__(self, first_share: float, other_share: float, *, glances: bool = False) -> None:
+    def __init__(self, first_share: float, other_share: float) -> None:
         self._first, self._other = first_share, other_share
-        self.glances = glances
         self.looks: list[tuple[int, ...]] = []
-        self.glanced: list[bool] = []
 
-    def read(self, pictures: Sequence[Pixels], *, glance: bool = False) -> LogProbs:
+    def read(self, pictures: Sequence[Pixels]) -> LogProbs:
         """One time step: ``a`` of the picture as it is, ``b`` of others."""
         self.looks.append(pictures[0].shape)
-        self.glanced.append(glance)
-        first = glance or (not self.glances and pictures[0].shape[:2] == (HEIGHT, WIDTH))
+        first = pictures[0].shape[:2] == (HEIGHT, WIDTH)
         share = self._first if first else self._other
         rest = (0.99 - share) / 2
         shares = (share, rest, rest, 0.01) if first else (rest, share, rest, 0.01)
@@ -107,17 +104,3 @@ def test_a_text_in_doubt_is_what_all_looks_make_of_it(
     assert answer.result == text
     assert answer.confidence == pytest.approx(confidence, abs=0.02)
     assert len(recognizer.looks) == looks
-
-
-def test_of_a_glance_that_is_sure_nothing_else_is_asked(line: Pixels) -> None:
-    recognizer = Fickle(0.95, 0.9, glances=True)
-    answer = TextSolver(recognizer).solve(Challenge(picture_of(line), options={"max_length": 1}))
-    assert (answer.result, recognizer.glanced) == ("a", [True])
-
-
-def test_after_a_glance_in_doubt_the_whole_picture_is_looked_at_well(line: Pixels) -> None:
-    recognizer = Fickle(0.75, 0.8, glances=True)
-    answer = TextSolver(recognizer).solve(Challenge(picture_of(line), options={"max_length": 1}))
-    assert (answer.result, recognizer.glanced) == ("b", [True, False, False, False])
-    assert [shape[:2] for shape in recognizer.looks[:2]] == [(HEIGHT, WIDTH)] * 2
-    assert answer.confidence == pytest.approx((0.12 + 3 * 0.8) / 4, abs=0.02)

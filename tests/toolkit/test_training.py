@@ -2,10 +2,8 @@
 
 import json
 import os
-import re
 from collections import Counter
 from copy import deepcopy
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +18,11 @@ from loupette.toolkit.training import (
     Plan,
     Run,
     Trainer,
-    at_widths,
     augment,
     batches,
     ctc_losses,
     train,
+    vary_width,
 )
 
 ALPHABET = Alphabet("01")
@@ -51,8 +49,9 @@ def noise(folder: Path, number: int, count: int = 6) -> None:
 
 
 def small(folder: Path, shards: Path) -> Run:
-    """A run on pictures so small that a step takes milliseconds."""
-    return Run(folder, shards, shards.parent / "held", ALPHABET, height=16, width=32, batch=2)
+    """A run on pictures so small that a step takes milliseconds; of one shape, compiled once."""
+    size = {"height": 16, "width": 32, "batch": 2, "widths": (1.0,)}
+    return Run(folder, shards, shards.parent / "held", ALPHABET, **size)
 
 
 def train_to(run: Run, steps: int) -> Trainer:
@@ -85,25 +84,30 @@ def test_a_new_shard_is_found_while_training(tmp_path: Path) -> None:
     assert int(next(source)[0][0, 0, 0, 0]) == 1
 
 
-def test_half_of_all_batches_are_as_wide_as_a_glance_and_some_of_any_width(tmp_path: Path) -> None:
-    run, rng = replace(small(tmp_path, tmp_path), glance=20), np.random.default_rng(3)
-    images = np.random.default_rng(1).integers(0, 256, (2, 16, 32, 3), dtype=np.uint8)
-    widths = Counter(at_widths(images, run, rng).shape[2] for _ in range(400))
-    assert sorted(widths) == [20, 22, 26, 29, 32, 35]
-    assert 170 < widths[20] < 230
-    assert 90 < widths[32] < 150
-    assert (at_widths(images, replace(run, glance=None), rng) == images).all()
+def test_half_of_all_batches_are_as_wide_as_the_model_whatever_was_drawn(tmp_path: Path) -> None:
+    run = Run(tmp_path, tmp_path, tmp_path, ALPHABET, height=16, width=30)
+    rng, images = np.random.default_rng(3), np.zeros((2, 16, 36, 3), np.uint8)
+    widths = Counter(vary_width(images, run, rng).shape[1:3] for _ in range(400))
+    assert sorted(widths) == [(16, 24), (16, 27), (16, 30), (16, 33), (16, 36)]
+    assert 170 < widths[16, 30] < 230
 
 
 @pytest.mark.slow
-def test_a_run_with_a_glance_says_how_well_it_reads_at_both_widths(tmp_path: Path) -> None:
-    for part in ("train", "held"):
-        noise(tmp_path / part, 0)
-    run = replace(small(tmp_path / "run", tmp_path / "train"), glance=20)
-    train_to(run, 200)
-    assert re.search(
-        r"held out [01]\.\d+ at 20 columns [01]\.\d+\n", (run.folder / "log.txt").read_text()
-    )
+def test_a_model_reads_at_any_width_and_is_scored_at_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = small(tmp_path / "run", tmp_path / "train")
+    trainer = Trainer(run)
+    for width in (32, 24):
+        assert trainer.read(np.zeros((2, 16, width, 3), np.uint8)).shape == (2, width // 4, 3)
+    noise(tmp_path / "held", 0)
+    wide = np.repeat(np.load(tmp_path / "held" / "images_00000.npy"), 2, axis=2)
+    np.save(tmp_path / "held" / "images_00000.npy", wide)
+    narrow = trainer.read(wide[:, :, ::2])
+    asked: list[tuple[int, ...]] = []
+    monkeypatch.setattr(trainer, "read", lambda images: asked.append(images.shape) or narrow)
+    assert trainer.score(run.held).count == len(wide)
+    assert asked == [(len(wide), 16, 32, 3)]
 
 
 def test_no_shards_says_what_to_do(tmp_path: Path) -> None:

@@ -60,14 +60,16 @@ class ImageFolder:
 
     def _write(self, path: Path, image: bytes) -> None:
         with suppress(FileExistsError):
-            self.path.mkdir(mode=0o700)
-        while True:
+            self.path.mkdir()
+        self.path.chmod(0o700)  # also one that was restored
+        while not path.parent.is_symlink():
             with suppress(FileExistsError):
                 path.parent.mkdir(mode=0o700)
             with suppress(FileNotFoundError):  # a purge took the folder, which was still empty
                 with open(path, "wb", opener=_open_private) as file:
                     file.write(image)
                 return
+        raise NotADirectoryError(f"{path.parent} is a link")
 
     def find(self, log_id: int) -> list[Path]:
         """The files of one request, in the order of its images; none where none were kept."""
@@ -104,14 +106,20 @@ class ImageFolder:
         return deleted
 
     def _files(self) -> Iterator[Path]:
-        """All files; a folder that a purge takes meanwhile has none."""
-        for folder, _, names in os.walk(self.path):
-            yield from (Path(folder, name) for name in names)
+        for day in _list(self.path):
+            yield from _list(day)
 
     def _sizes(self) -> Iterator[int]:
         for file in self._files():
             with suppress(FileNotFoundError):  # purged meanwhile
                 yield file.stat().st_size
+
+
+def _list(folder: Path) -> list[Path]:
+    """What is in a folder; nothing where a purge takes it meanwhile."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return list(folder.iterdir())
+    return []
 
 
 def _open_private(path: str, flags: int) -> int:

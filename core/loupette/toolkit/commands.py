@@ -59,7 +59,6 @@ def train_command(about: str, subject: Subject, *, graft: Graft | None = None) -
         alphabet=subject.alphabet,
         height=subject.height,
         width=subject.width,
-        glance=subject.glance,
         seed=args.seed,
     )
     if tuning:

@@ -26,6 +26,7 @@ from loupette.toolkit.calibration import (
 )
 from loupette.toolkit.ctc import Alphabet, LogProbs, greedy
 from loupette.toolkit.dormant import mute
+from loupette.toolkit.images import resize_all
 from loupette.toolkit.metrics import Share
 from loupette.toolkit.network import load_weights, open_model, read_ranks
 from loupette.toolkit.recognizer import CtcRecognizer
@@ -81,7 +82,9 @@ def export(
         pairs = zip(newer, model.get_weights(), strict=True)
         model.set_weights([(1 - share) * new + share * old for new, old in pairs])
     mute(model)
-    images, labels = _held(held, count)
+    picture = keras.Input((subject.height, subject.width, 3))
+    model = keras.Model(picture, model(picture))  # which took any width: a file says its one
+    images, labels = _held(held, count, subject)
     with TemporaryDirectory() as scratch:
         made = Path(scratch)
         card = _facts(model, subject) | {"trained": _trained(checkpoint)}
@@ -131,7 +134,7 @@ def calibrate(
     alphabet = Alphabet(card.symbols, card.fold_case)
     cases = [
         (_picture(image), truth)
-        for image, codes in zip(*_held(held, count), strict=True)
+        for image, codes in zip(*_held(held, count, subject), strict=True)
         if (truth := subject.answer_of(alphabet.decode(codes))) is not None
     ]
 
@@ -165,12 +168,12 @@ def _read_all(read: Read, cases: Sequence[_Case]) -> _Outcomes:
     return sure, right
 
 
-def _held(folder: Path, count: int) -> tuple[Pixels, npt.NDArray[np.int8]]:
-    """Validation pictures and their labels, of as many shards as it takes."""
+def _held(folder: Path, count: int, subject: Subject) -> tuple[Pixels, npt.NDArray[np.int8]]:
+    """Validation pictures, at the model's size, and their labels, of as many shards as it takes."""
     shards = list_shards(folder)
     images = np.concatenate([np.load(shard, mmap_mode="r")[:count] for shard in shards])
     labels = np.concatenate([read_labels(shard)[:count] for shard in shards])
-    return images[:count], labels[:count]
+    return resize_all(images[:count], subject.height, subject.width), labels[:count]
 
 
 def _picture(rgb: Pixels) -> Picture:
@@ -185,7 +188,6 @@ def _facts(model: keras.Model, subject: Subject) -> dict[str, Any]:
         "type_id": subject.type_id,
         "model_file": MODEL_FILE,
         "input_shape": [subject.height, subject.width, 3],
-        "glance": subject.glance,
         "symbols": subject.alphabet.symbols,
         "fold_case": subject.alphabet.fold_case,
         "blank": subject.alphabet.blank,

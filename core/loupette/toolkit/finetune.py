@@ -17,7 +17,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from loupette.plugin import Challenge, Picture, Solver, Unsolvable
-from loupette.toolkit.images import open_picture
+from loupette.toolkit.images import open_picture, resize_all
 from loupette.toolkit.labelled import read_examples, split, write_parts
 from loupette.toolkit.metrics import Share
 from loupette.toolkit.subject import Subject
@@ -27,7 +27,6 @@ from loupette.toolkit.training import (
     Plan,
     Run,
     Trainer,
-    at_widths,
     augment,
     batches,
     builder_of,
@@ -75,13 +74,14 @@ def mix(own: Path, run: Run, rng: np.random.Generator) -> Iterator[Batch]:
     """
     if not list_shards(run.shards):
         for images, labels in batches(own, run.batch, rng):
-            yield at_widths(augment_lightly(images, rng), run, rng), labels
+            yield augment_lightly(images, rng), labels
     half = run.batch // 2
     drawn = batches(run.shards, run.batch - half, rng)
     for images, labels in batches(own, half, rng):
         others, texts = next(drawn)
-        mixed = np.concatenate([augment_lightly(images, rng), augment(others, rng)])
-        yield at_widths(mixed, run, rng), np.concatenate([labels, texts])
+        others = resize_all(augment(others, rng), run.height, run.width)
+        mixed = np.concatenate([augment_lightly(images, rng), others])
+        yield mixed, np.concatenate([labels, texts])
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,7 @@ class Recognizer(Protocol):
         """The symbols it tells apart."""
         ...
 
-    @property
-    def glances(self) -> bool:
-        """Whether it can be asked for a glance: what costs less, and mostly is enough."""
-        ...
-
-    def read(self, pictures: Sequence[Pixels], *, glance: bool = False) -> LogProbs:
+    def read(self, pictures: Sequence[Pixels]) -> LogProbs:
         """As `CtcRecognizer.read`."""
         ...
 
@@ -41,16 +36,13 @@ class CtcRecognizer:
 
     Args:
         weights: a model file, or a folder that holds one and its ``card.json``
-            (`loupette.toolkit.weights`): the card is checked, and has all that follows.
+            (`loupette.toolkit.weights`): the card is checked, and has the alphabet.
         alphabet: the symbols in the order of the outputs; needed where there is no card.
         temperature: divisor of the logits; above 1 makes confidences smaller. The card's where
             there is one.
-        width: columns that pictures are scaled to; needed where there is no card and the model
-            takes any.
-        glance: columns of a glance, for a model that takes any width; without it there is none.
 
     Raises:
-        PluginError: the model is missing, or does not fit its card or what is said here.
+        PluginError: the model is missing, or does not fit its card or the alphabet.
     """
 
     def __init__(
@@ -59,42 +51,54 @@ class CtcRecognizer:
         alphabet: Alphabet | str | None = None,
         *,
         temperature: float | None = None,
-        width: int | None = None,
-        glance: int | None = None,
     ) -> None:
+        # Loaded here: whoever only decodes needs no inference library.
+        from ai_edge_litert.interpreter import Interpreter
+
         card = read_card(weights) if weights.is_dir() else None
         model = card.model_path if card else weights
         if not model.is_file():
             raise PluginError(f"there is no model file {model}; reinstall the plugin")
         self.alphabet = _choose_alphabet(card, alphabet)
         self._temperature = temperature or (card.temperature if card else 1.0)
-        self._look = _Look(model, self.alphabet, card.input_shape[1] if card else width)
-        if card and self._look.shape != card.input_shape:
-            raise PluginError(f"{model} takes {self._look.shape}; its card says {card.input_shape}")
-        columns = card.glance if card else glance
-        self._glance = _Look(model, self.alphabet, columns) if columns else None
+        self._interpreter = Interpreter(model_path=str(model), num_threads=1)
+        self._input = self._interpreter.get_input_details()[0]
+        self._output = self._interpreter.get_output_details()[0]
+        self._shape = tuple(int(size) for size in self._input["shape"][1:])
+        self._check_shapes(model, card)
+        self._set_batch(1)
 
-    @property
-    def glances(self) -> bool:
-        """Whether `read` can be asked for a glance."""
-        return self._glance is not None
+    def _check_shapes(self, model: Path, card: Card | None) -> None:
+        """Refuse a model that takes or gives something else than was said."""
+        given, wanted = int(self._output["shape"][-1]), self.alphabet.blank + 1
+        if card and self._shape != card.input_shape:
+            raise PluginError(f"{model} takes {self._shape}; its card says {card.input_shape}")
+        if len(self._shape) != 3 or self._shape[2] != 3:
+            raise PluginError(f"{model} takes {self._shape}, not (height, width, 3)")
+        if given != wanted:
+            raise PluginError(
+                f"{model} gives {given} values a step; {self.alphabet.blank} symbols and the blank"
+                f" are {wanted}"
+            )
 
-    def read(self, pictures: Sequence[Pixels], *, glance: bool = False) -> LogProbs:
+    def _set_batch(self, count: int) -> None:
+        self._interpreter.resize_tensor_input(self._input["index"], (count, *self._shape))
+        self._interpreter.allocate_tensors()
+        self._batch = count
+
+    def read(self, pictures: Sequence[npt.NDArray[np.uint8]]) -> LogProbs:
         """Run the model.
 
         Args:
             pictures: uint8, (any height, any width, 3), RGB on white; at least one.
-            glance: look at fewer columns, for less time, if the model `glances`.
 
         Returns:
             float32, (pictures, steps, symbols + 1), natural log-probabilities at the temperature.
         """
-        look = (glance and self._glance) or self._look
-        height, width, _ = look.shape
-        batch = np.array([prepare(picture, height, width) for picture in pictures])
-        return log_softmax(look.run(batch), temperature=self._temperature)
+        height, width, _ = self._shape
+        return self.run(np.array([prepare(picture, height, width) for picture in pictures]))
 
-    def run(self, batch: Pixels) -> LogProbs:
+    def run(self, batch: npt.NDArray[np.uint8]) -> LogProbs:
         """Run the model on pictures that `loupette.toolkit.images.prepare` has prepared.
 
         Args:
@@ -103,50 +107,12 @@ class CtcRecognizer:
         Returns:
             As `read`.
         """
-        return log_softmax(self._look.run(batch), temperature=self._temperature)
-
-
-class _Look:
-    """A model at one width; of each width it is kept ready, as changing it takes long."""
-
-    def __init__(self, model: Path, alphabet: Alphabet, width: int | None) -> None:
-        # Loaded here: whoever only decodes needs no inference library.
-        from ai_edge_litert.interpreter import Interpreter
-
-        self._interpreter = Interpreter(model_path=str(model), num_threads=1)
-        self._input = self._interpreter.get_input_details()[0]
-        self._output = self._interpreter.get_output_details()[0]
-        _, *size = (int(pixels) for pixels in self._input["shape_signature"])
-        if len(size) != 3 or size[2] != 3:
-            raise PluginError(f"{model} takes {tuple(size)}, not (height, width, 3)")
-        if size[1] < 0:
-            if width is None:
-                raise PluginError(f"{model} takes any width: say which")
-            size[1] = width
-        elif width not in (None, size[1]):
-            raise PluginError(f"{model} takes {tuple(size)}, not {width} columns")
-        self.shape = size[0], size[1], size[2]
-        self._set_batch(1)
-        given, wanted = int(self._output["shape"][-1]), alphabet.blank + 1
-        if given != wanted:
-            raise PluginError(
-                f"{model} gives {given} values a step; {alphabet.blank} symbols and the blank"
-                f" are {wanted}"
-            )
-
-    def _set_batch(self, count: int) -> None:
-        self._interpreter.resize_tensor_input(self._input["index"], (count, *self.shape))
-        self._interpreter.allocate_tensors()
-        self._batch = count
-
-    def run(self, batch: Pixels) -> npt.NDArray[np.float32]:
-        """Logits: float32, (pictures, steps, symbols + 1)."""
         if len(batch) != self._batch:
             self._set_batch(len(batch))
         self._interpreter.set_tensor(self._input["index"], batch.astype(np.float32))
         self._interpreter.invoke()
-        logits: npt.NDArray[np.float32] = self._interpreter.get_tensor(self._output["index"])
-        return logits
+        logits = self._interpreter.get_tensor(self._output["index"])
+        return log_softmax(logits, temperature=self._temperature)
 
 
 def _choose_alphabet(card: Card | None, alphabet: Alphabet | str | None) -> Alphabet:

@@ -31,7 +31,6 @@ class Subject:
             readings.
         packaged: weights folder of the plugin as it is.
         training: the plugin's training folder, with ``export.py`` and ``weights.npz``.
-        glance: columns of a first look, of which mostly no other is needed; None if there is none.
         facts: entries of the card about how the model came to be.
         text_of: labels to symbols.
         answer_of: the answer to a text; None where there is none.
@@ -47,7 +46,6 @@ class Subject:
     reader: Callable[[Path], Read]
     packaged: Path
     training: Path
-    glance: int | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     text_of: TextOf = lambda row: row["answer"]
     answer_of: Callable[[str], str | None] = str

@@ -6,7 +6,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 
 import numpy as np
 
@@ -96,7 +95,7 @@ class TextSolver:
     waits for the last.
 
     Args:
-        recognizer: usually a `loupette.toolkit.ctc.CtcRecognizer`.
+        recognizer: usually a `loupette.toolkit.recognizer.CtcRecognizer`.
         least_confidence: 0..1, a text less likely than this is refused as ``unsure``.
     """
 
@@ -145,17 +144,14 @@ class TextSolver:
     def _look_well(self, picture: Picture, rules: Rules) -> "list[_Look]":
         """As many looks as are needed, one at least."""
         line = _line_of_text(picture)
-        glances, whole = self._recognizer.glances, View(0, picture.width)
-        looks = [self._look(line, whole, rules, glance=glances)]
+        looks = [self._look(line, View(0, picture.width), rules)]
         if is_in_doubt(looks[0].readings[0].probability):
             further = further_looks(picture, line, looks[0].seen)
-            if glances:
-                further = chain([(line, whole)], further)
             looks += [self._look(pixels, view, rules) for pixels, view in further]
         return looks
 
-    def _look(self, pixels: Pixels, view: View, rules: Rules, *, glance: bool = False) -> "_Look":
-        seen = self._recognizer.read([pixels], glance=glance)[0]
+    def _look(self, pixels: Pixels, view: View, rules: Rules) -> "_Look":
+        seen = self._recognizer.read([pixels])[0]
         allowed = restrict(seen, self._recognizer.alphabet, rules.symbols)
         return _Look(view, seen, allowed, self._decode(allowed, rules))
 

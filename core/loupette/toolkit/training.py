@@ -26,7 +26,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from loupette.toolkit.ctc import Alphabet, greedy, log_softmax
-from loupette.toolkit.images import Pixels, resize
+from loupette.toolkit.images import Pixels, resize_all
 from loupette.toolkit.metrics import Share
 from loupette.toolkit.muon import ConvolutionMuon
 from loupette.toolkit.network import WHOLE, build_model, load_weights, open_model, read_ranks
@@ -48,9 +48,10 @@ class Run:
         held: folder of validation shards, of fonts and styles that training never draws.
         alphabet: symbols of the labels.
         height: input height in pixels.
-        width: columns of the shards' pictures, and of a full look.
-        glance: columns of a first look, if the model is to be asked at fewer; it learns at both.
+        width: input width in pixels.
         batch: pictures a step.
+        widths: of the input's; each batch is learnt at one of these. Few, as for each shape of a
+            batch kernels are chosen or compiled.
         seed: initial weights, order and augmentation; a checkpoint brings its own state of them.
     """
 
@@ -60,8 +61,8 @@ class Run:
     alphabet: Alphabet
     height: int
     width: int
-    glance: int | None = None
     batch: int = 32
+    widths: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 0.8, 0.9, 1.1, 1.2)
     seed: int = 1
 
     @property
@@ -194,26 +195,18 @@ def shift(images: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArra
     return padded[:, 2 - down : 2 - down + height, 4 - right : 4 - right + width]
 
 
-def at_widths(images: Pixels, run: Run, rng: np.random.Generator) -> Pixels:
-    """Scale half of all batches to the width of a glance, a quarter to any, some wider than full.
+def vary_width(images: Pixels, run: Run, rng: np.random.Generator) -> Pixels:
+    """Scale a batch to one of the widths of a run; what was drawn at another serves, too.
 
-    So one model reads at both of its widths, and letters that are narrow or wide for their height.
-    Where the run knows no glance, a batch stays as it is.
+    So letters are met that are narrower and wider for their height than any generator draws them,
+    at other places of the head's steps.
 
     Args:
-        images: uint8, (batch, height, width, 3).
+        images: uint8, (batch, height, any width, 3).
         run: of the model.
         rng: source of the width.
     """
-    if run.glance is None:
-        return images
-    any_width = round(run.width * rng.choice(_WIDTHS))
-    width = int(rng.choice([run.glance, run.glance, run.width, any_width]))
-    return np.stack([resize(image, run.height, width) for image in images])
-
-
-_WIDTHS = (0.7, 0.8, 0.9, 1.0, 1.1)
-"""Of the full one. Few, as each new shape of a batch has its kernels chosen or compiled."""
+    return resize_all(images, run.height, round(run.width * rng.choice(run.widths)))
 
 
 def ctc_losses(logits: Tensor, labels: Tensor) -> Tensor:
@@ -424,13 +417,12 @@ class Trainer:
             parts = range(0, len(images), 64)
             return np.concatenate([self.model.predict_on_batch(images[i : i + 64]) for i in parts])
 
-    def score(self, folder: Path, *, count: int = 512, width: int | None = None) -> Share:
+    def score(self, folder: Path, *, count: int = 512) -> Share:
         """Pictures that the averaged weights read exactly (case as coded).
 
         Args:
             folder: of shards, of which the first is read.
             count: most pictures.
-            width: columns to read them at; by default as many as they have.
 
         Returns:
             The share; of none where there are no shards.
@@ -439,8 +431,7 @@ class Trainer:
         if not shards:
             return Share(0, 0)
         images, labels = np.load(shards[0], mmap_mode="r")[:count], read_labels(shards[0])[:count]
-        if width:
-            images = np.stack([resize(image, self.run.height, width) for image in images])
+        images = resize_all(images, self.run.height, self.run.width)
         blank = self.run.alphabet.blank
         right = sum(
             greedy(row, blank) == [int(code) for code in truth if code >= 0]
@@ -514,7 +505,7 @@ def train(
     saved = begun = time.monotonic()
     while trainer.step < plan.steps:
         images, labels = next(source)
-        batch = at_widths(augment(images, trainer.rng), run, trainer.rng), labels
+        batch = vary_width(augment(images, trainer.rng), run, trainer.rng), labels
         losses.append(trainer.learn(batch, plan.rate_at(trainer.step)))
         bar.total = plan.steps
         bar.update()
@@ -526,18 +517,12 @@ def train(
             _log(trainer, bar, f"loss {np.mean(losses):.3f} {speed:.0f} pictures/s")
             losses, begun = [], now
             if now - saved > plan.first_save or trainer.step >= plan.steps:
-                _log(trainer, bar, " ".join(_scores(trainer)))
+                _log(trainer, bar, f"held out {trainer.score(run.held).value:.4f}")
                 trainer.save(checkpoint)
                 saved = begun = time.monotonic()
     bar.close()
     trainer.save(checkpoint)
     return trainer
-
-
-def _scores(trainer: Trainer) -> Iterator[str]:
-    yield f"held out {trainer.score(trainer.run.held).value:.4f}"
-    if glance := trainer.run.glance:
-        yield f"at {glance} columns {trainer.score(trainer.run.held, width=glance).value:.4f}"
 
 
 def builder_of(*weights: Path | None) -> Callable[[int, int], keras.Model]:

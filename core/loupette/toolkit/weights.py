@@ -27,7 +27,6 @@ class Card:
         model_file: name of the model file beside the card.
         sha256: hash of the model file, in hex.
         input_shape: (height, width, channels).
-        glance: columns of a first look, of which mostly no other is needed; None if there is none.
         symbols: the alphabet, in the order of the outputs; the blank follows it.
         fold_case: letters are read in lower case whatever their case is.
         temperature: divisor of the logits that makes confidences honest.
@@ -41,7 +40,6 @@ class Card:
     symbols: str
     fold_case: bool
     temperature: float
-    glance: int | None
     facts: Mapping[str, Any]  # scores and training facts, free in form
 
     @property
@@ -93,7 +91,6 @@ def _parse(folder: Path) -> Card:
             symbols=str(facts["symbols"]),
             fold_case=bool(facts["fold_case"]),
             temperature=float(facts["temperature"]),
-            glance=int(facts["glance"]) if facts.get("glance") else None,
             facts=facts,
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -5,7 +5,7 @@ from pathlib import Path
 from loupette.plugin import Picture
 from loupette.toolkit.subject import Read, Subject
 from loupette.toolkit.text import read_rules
-from loupette_alnum.model import ALPHABET, GLANCE, HEIGHT, WIDTH
+from loupette_alnum.model import ALPHABET, HEIGHT, WIDTH
 from loupette_alnum.solver import WEIGHTS, load
 
 GENERATOR = {
@@ -41,7 +41,6 @@ SUBJECT = Subject(
     alphabet=ALPHABET,
     height=HEIGHT,
     width=WIDTH,
-    glance=GLANCE,
     load=load,
     reader=load_reader,
     packaged=WEIGHTS,

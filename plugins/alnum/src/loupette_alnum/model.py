@@ -3,11 +3,8 @@
 from loupette.toolkit.ctc import Alphabet
 
 HEIGHT = 48
-WIDTH = 160
+WIDTH = 144
 """The model's input in pixels. Keeping the aspect read no better and cost more."""
-
-GLANCE = 144
-"""Columns of the first look, enough for most texts. At 112, wrong answers were surer."""
 
 ALPHABET = Alphabet("0123456789abcdefghijklmnopqrstuvwxyz", fold_case=True)
 """Case is folded: many captcha fonts draw capitals for both, and answers seldom depend on it."""
