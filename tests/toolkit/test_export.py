@@ -132,7 +132,7 @@ def test_earlier_weights_of_other_ranks_are_not_mixed_in(tmp_path: Path) -> None
     from loupette.toolkit.network import FACTORED, WHOLE, build_model
 
     for name, ranks in (("whole", WHOLE), ("factored", FACTORED)):
-        model = build_model(len(ALPHABET.symbols), 48, ranks)
+        model = build_model(len(ALPHABET.symbols), 48, 160, ranks)
         np.savez(
             tmp_path / f"{name}.npz", **{f"model/{v.path}": v.numpy() for v in model.variables}
         )
@@ -152,7 +152,7 @@ def test_an_exported_model_is_one_that_the_recogniser_loads(tmp_path: Path) -> N
     from loupette.toolkit.network import build_model
 
     checkpoint = tmp_path / "checkpoint.npz"
-    model = build_model(len(ALPHABET.symbols), 48)
+    model = build_model(len(ALPHABET.symbols), 48, 160)
     arrays = {f"model/{variable.path}": variable.numpy() for variable in model.variables}
     np.savez(checkpoint, state=np.array([7.0, 60.0]), **arrays)
     held = draw_held(tmp_path / "held", 8)

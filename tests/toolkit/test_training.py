@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections import Counter
 from copy import deepcopy
 from pathlib import Path
 
@@ -13,17 +12,7 @@ pytest.importorskip("tensorflow", reason="training needs the train extra")
 
 from loupette.toolkit.ctc import Alphabet, log_probability, log_softmax
 from loupette.toolkit.synth.shards import LONGEST
-from loupette.toolkit.training import (
-    Place,
-    Plan,
-    Run,
-    Trainer,
-    augment,
-    batches,
-    ctc_losses,
-    train,
-    vary_width,
-)
+from loupette.toolkit.training import Place, Plan, Run, Trainer, augment, batches, ctc_losses, train
 
 ALPHABET = Alphabet("01")
 STEADY = {"rate": 1e-3, "warmup": 1, "decay": 0.0}
@@ -49,9 +38,8 @@ def noise(folder: Path, number: int, count: int = 6) -> None:
 
 
 def small(folder: Path, shards: Path) -> Run:
-    """A run on pictures so small that a step takes milliseconds; of one shape, compiled once."""
-    size = {"height": 16, "width": 32, "batch": 2, "widths": (1.0,)}
-    return Run(folder, shards, shards.parent / "held", ALPHABET, **size)
+    """A run on pictures so small that a step takes milliseconds."""
+    return Run(folder, shards, shards.parent / "held", ALPHABET, height=16, width=32, batch=2)
 
 
 def train_to(run: Run, steps: int) -> Trainer:
@@ -82,32 +70,6 @@ def test_a_new_shard_is_found_while_training(tmp_path: Path) -> None:
     next(source)
     shard(tmp_path, 1)
     assert int(next(source)[0][0, 0, 0, 0]) == 1
-
-
-def test_half_of_all_batches_are_as_wide_as_the_model_whatever_was_drawn(tmp_path: Path) -> None:
-    run = Run(tmp_path, tmp_path, tmp_path, ALPHABET, height=16, width=30)
-    rng, images = np.random.default_rng(3), np.zeros((2, 16, 36, 3), np.uint8)
-    widths = Counter(vary_width(images, run, rng).shape[1:3] for _ in range(400))
-    assert sorted(widths) == [(16, 24), (16, 27), (16, 30), (16, 33), (16, 36)]
-    assert 170 < widths[16, 30] < 230
-
-
-@pytest.mark.slow
-def test_a_model_reads_at_any_width_and_is_scored_at_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = small(tmp_path / "run", tmp_path / "train")
-    trainer = Trainer(run)
-    for width in (32, 24):
-        assert trainer.read(np.zeros((2, 16, width, 3), np.uint8)).shape == (2, width // 4, 3)
-    noise(tmp_path / "held", 0)
-    wide = np.repeat(np.load(tmp_path / "held" / "images_00000.npy"), 2, axis=2)
-    np.save(tmp_path / "held" / "images_00000.npy", wide)
-    narrow = trainer.read(wide[:, :, ::2])
-    asked: list[tuple[int, ...]] = []
-    monkeypatch.setattr(trainer, "read", lambda images: asked.append(images.shape) or narrow)
-    assert trainer.score(run.held).count == len(wide)
-    assert asked == [(len(wide), 16, 32, 3)]
 
 
 def test_no_shards_says_what_to_do(tmp_path: Path) -> None:

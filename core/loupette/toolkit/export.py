@@ -26,7 +26,6 @@ from loupette.toolkit.calibration import (
 )
 from loupette.toolkit.ctc import Alphabet, LogProbs, greedy
 from loupette.toolkit.dormant import mute
-from loupette.toolkit.images import resize_all
 from loupette.toolkit.metrics import Share
 from loupette.toolkit.network import load_weights, open_model, read_ranks
 from loupette.toolkit.recognizer import CtcRecognizer
@@ -73,7 +72,8 @@ def export(
         ValueError: `earlier` is of a model of other ranks.
     """
     keras.mixed_precision.set_global_policy("float32")
-    model = open_model(checkpoint, len(subject.alphabet.symbols), subject.height)
+    shape = len(subject.alphabet.symbols), subject.height, subject.width
+    model = open_model(checkpoint, *shape)
     if earlier is not None:
         if read_ranks(earlier) != read_ranks(checkpoint):
             raise ValueError(f"{earlier} is of a model of other ranks than {checkpoint}")
@@ -82,9 +82,7 @@ def export(
         pairs = zip(newer, model.get_weights(), strict=True)
         model.set_weights([(1 - share) * new + share * old for new, old in pairs])
     mute(model)
-    picture = keras.Input((subject.height, subject.width, 3))
-    model = keras.Model(picture, model(picture))  # which took any width: a file says its one
-    images, labels = _held(held, count, subject)
+    images, labels = _held(held, count)
     with TemporaryDirectory() as scratch:
         made = Path(scratch)
         card = _facts(model, subject) | {"trained": _trained(checkpoint)}
@@ -134,7 +132,7 @@ def calibrate(
     alphabet = Alphabet(card.symbols, card.fold_case)
     cases = [
         (_picture(image), truth)
-        for image, codes in zip(*_held(held, count, subject), strict=True)
+        for image, codes in zip(*_held(held, count), strict=True)
         if (truth := subject.answer_of(alphabet.decode(codes))) is not None
     ]
 
@@ -168,12 +166,12 @@ def _read_all(read: Read, cases: Sequence[_Case]) -> _Outcomes:
     return sure, right
 
 
-def _held(folder: Path, count: int, subject: Subject) -> tuple[Pixels, npt.NDArray[np.int8]]:
-    """Validation pictures, at the model's size, and their labels, of as many shards as it takes."""
+def _held(folder: Path, count: int) -> tuple[Pixels, npt.NDArray[np.int8]]:
+    """Validation pictures and their labels, of as many shards as it takes."""
     shards = list_shards(folder)
     images = np.concatenate([np.load(shard, mmap_mode="r")[:count] for shard in shards])
     labels = np.concatenate([read_labels(shard)[:count] for shard in shards])
-    return resize_all(images[:count], subject.height, subject.width), labels[:count]
+    return images[:count], labels[:count]
 
 
 def _picture(rgb: Pixels) -> Picture:

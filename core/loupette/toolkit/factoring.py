@@ -60,7 +60,7 @@ def factor(source: Path, run: Run, target: Path, ranks: Ranks = FACTORED) -> Pat
     shards = list_shards(run.shards)
     if not shards:
         raise FileNotFoundError(f"no shards in {run.shards}: draw some with generate.py")
-    shape = len(run.alphabet.symbols), run.height
+    shape = len(run.alphabet.symbols), run.height, run.width
     whole, cheap = open_model(source, *shape), build_model(*shape, ranks)
     load_weights(cheap, source)
     pictures = np.load(shards[0], mmap_mode="r")[:_ENOUGH]

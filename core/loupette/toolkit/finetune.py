@@ -17,7 +17,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from loupette.plugin import Challenge, Picture, Solver, Unsolvable
-from loupette.toolkit.images import open_picture, resize_all
+from loupette.toolkit.images import open_picture
 from loupette.toolkit.labelled import read_examples, split, write_parts
 from loupette.toolkit.metrics import Share
 from loupette.toolkit.subject import Subject
@@ -79,8 +79,7 @@ def mix(own: Path, run: Run, rng: np.random.Generator) -> Iterator[Batch]:
     drawn = batches(run.shards, run.batch - half, rng)
     for images, labels in batches(own, half, rng):
         others, texts = next(drawn)
-        others = resize_all(augment(others, rng), run.height, run.width)
-        mixed = np.concatenate([augment_lightly(images, rng), others])
+        mixed = np.concatenate([augment_lightly(images, rng), augment(others, rng)])
         yield mixed, np.concatenate([labels, texts])
 
 

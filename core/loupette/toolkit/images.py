@@ -147,22 +147,6 @@ def resize(rgb: Pixels, height: int, width: int) -> Pixels:
     return np.asarray(scaled)
 
 
-def resize_all(images: Pixels, height: int, width: int) -> Pixels:
-    """`resize` of each; those that have the size are given back as they are.
-
-    Args:
-        images: uint8, (count, any height, any width, 3).
-        height: pixels.
-        width: pixels.
-
-    Returns:
-        uint8, (count, height, width, 3).
-    """
-    if images.shape[1:3] == (height, width):
-        return images
-    return np.stack([resize(image, height, width) for image in images])
-
-
 def prepare(rgb: Pixels, height: int, width: int) -> Pixels:
     """The whole path from a picture on white to a model's input.
 

@@ -26,7 +26,7 @@ _WIDE_ENOUGH = 0.65
 """Text that takes this share of the width is read as it is; a narrower one is looked at closer."""
 
 _STEPS_BESIDE = 3
-"""Time steps, of 4 columns each, left on both sides of the letters when looking closer."""
+"""Time steps (of 40) left on both sides of the letters when looking closer."""
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,8 @@ FACTORED = Ranks(conv2b=24, conv3a=40, conv3b=56, conv4a=72, conv4b=48, collapse
 """0.6 of the multiplications of `WHOLE`."""
 
 
-def build_model(symbols: int, height: int, ranks: Ranks = WHOLE) -> keras.Model:
-    """The recogniser: plain 3x3 convolutions, then a 1-pixel-high head, a step for 4 columns.
+def build_model(symbols: int, height: int, width: int, ranks: Ranks = WHOLE) -> keras.Model:
+    """The recogniser: plain 3x3 convolutions, then a 1-pixel-high head over 40 time steps.
 
     No normalisation in most of the trunk: it more than halves the speed on a CPU and the model
     trains without. Batch normalisation where it costs next to nothing: in the head and before the
@@ -51,14 +51,15 @@ def build_model(symbols: int, height: int, ranks: Ranks = WHOLE) -> keras.Model:
     Args:
         symbols: size of the alphabet, without the blank.
         height: input height, 48.
+        width: input width; a quarter of it is the number of time steps.
         ranks: of the convolutions.
 
     Returns:
-        A model from float32 (batch, height, any width, 3), 0..255, to float32 logits
+        A model from float32 (batch, height, width, 3), 0..255, to float32 logits
         (batch, width / 4, symbols + 1), the blank last.
     """
     layers = keras.layers
-    picture = keras.Input((height, None, 3), name="picture")
+    picture = keras.Input((height, width, 3), name="picture")
     # Paper is about -1, ink about +1.
     x = layers.Rescaling(-1 / 128, offset=1.0, name="scale")(picture)
     x = _conv(x, 24, "conv1")
@@ -87,7 +88,7 @@ def build_model(symbols: int, height: int, ranks: Ranks = WHOLE) -> keras.Model:
             whole = _conv(mean, HEAD, "whole", size=(1, 1), gain=_QUIET)
             x = layers.Add(name="add_whole")([x, whole])
     x = layers.BatchNormalization(name="norm_out")(x)
-    x = layers.Reshape((-1, HEAD), name="steps")(x)
+    x = layers.Reshape((width // 4, HEAD), name="steps")(x)
     logits = layers.Dense(symbols + 1, dtype="float32", name="symbols")(x)
     return keras.Model(picture, logits)
 
@@ -143,9 +144,9 @@ def read_ranks(path: Path) -> Ranks:
     return Ranks(**{field.name: rank(field.name) for field in fields(Ranks)})
 
 
-def open_model(path: Path, symbols: int, height: int) -> keras.Model:
+def open_model(path: Path, symbols: int, height: int, width: int) -> keras.Model:
     """The model of a weights file."""
-    model = build_model(symbols, height, read_ranks(path))
+    model = build_model(symbols, height, width, read_ranks(path))
     load_weights(model, path)
     return model
 

@@ -26,13 +26,12 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from loupette.toolkit.ctc import Alphabet, greedy, log_softmax
-from loupette.toolkit.images import Pixels, resize_all
 from loupette.toolkit.metrics import Share
 from loupette.toolkit.muon import ConvolutionMuon
 from loupette.toolkit.network import WHOLE, build_model, load_weights, open_model, read_ranks
 from loupette.toolkit.synth.shards import LONGEST, list_shards, read_labels
 
-Batch = tuple[Pixels, npt.NDArray[np.int8]]
+Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int8]]
 
 Tensor = Any
 """A tensor of whatever backend Keras runs on; they share no type."""
@@ -50,8 +49,6 @@ class Run:
         height: input height in pixels.
         width: input width in pixels.
         batch: pictures a step.
-        widths: of the input's; each batch is learnt at one of these. Few, as for each shape of a
-            batch kernels are chosen or compiled.
         seed: initial weights, order and augmentation; a checkpoint brings its own state of them.
     """
 
@@ -62,7 +59,6 @@ class Run:
     height: int
     width: int
     batch: int = 32
-    widths: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 0.8, 0.9, 1.1, 1.2)
     seed: int = 1
 
     @property
@@ -195,20 +191,6 @@ def shift(images: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArra
     return padded[:, 2 - down : 2 - down + height, 4 - right : 4 - right + width]
 
 
-def vary_width(images: Pixels, run: Run, rng: np.random.Generator) -> Pixels:
-    """Scale a batch to one of the widths of a run; what was drawn at another serves, too.
-
-    So letters are met that are narrower and wider for their height than any generator draws them,
-    at other places of the head's steps.
-
-    Args:
-        images: uint8, (batch, height, any width, 3).
-        run: of the model.
-        rng: source of the width.
-    """
-    return resize_all(images, run.height, round(run.width * rng.choice(run.widths)))
-
-
 def ctc_losses(logits: Tensor, labels: Tensor) -> Tensor:
     """Negative log-probability of each label.
 
@@ -295,7 +277,7 @@ class Trainer:
 
     Args:
         run: what to train.
-        build: makes the model from the number of symbols and the height.
+        build: makes the model from the number of symbols, height and width.
         optimizer: of the model; the rate of each step is set before it.
         teacher: weights of a model to learn from as well, of which the trained one is a part.
     """
@@ -304,14 +286,14 @@ class Trainer:
         self,
         run: Run,
         *,
-        build: Callable[[int, int], keras.Model] = build_model,
+        build: Callable[[int, int, int], keras.Model] = build_model,
         optimizer: Callable[[], keras.optimizers.Optimizer] = make_optimizer,
         teacher: Path | None = None,
     ):
         keras.utils.set_random_seed(run.seed)
         keras.config.set_dtype_policy(_fast_policy())
         self.run = run
-        shape = len(run.alphabet.symbols), run.height
+        shape = len(run.alphabet.symbols), run.height, run.width
         self.model = build(*shape)
         self.teacher = open_model(teacher, *shape) if teacher else None
         self.optimizer = optimizer()
@@ -431,7 +413,6 @@ class Trainer:
         if not shards:
             return Share(0, 0)
         images, labels = np.load(shards[0], mmap_mode="r")[:count], read_labels(shards[0])[:count]
-        images = resize_all(images, self.run.height, self.run.width)
         blank = self.run.alphabet.blank
         right = sum(
             greedy(row, blank) == [int(code) for code in truth if code >= 0]
@@ -505,7 +486,7 @@ def train(
     saved = begun = time.monotonic()
     while trainer.step < plan.steps:
         images, labels = next(source)
-        batch = vary_width(augment(images, trainer.rng), run, trainer.rng), labels
+        batch = augment(images, trainer.rng), labels
         losses.append(trainer.learn(batch, plan.rate_at(trainer.step)))
         bar.total = plan.steps
         bar.update()
@@ -525,7 +506,7 @@ def train(
     return trainer
 
 
-def builder_of(*weights: Path | None) -> Callable[[int, int], keras.Model]:
+def builder_of(*weights: Path | None) -> Callable[[int, int, int], keras.Model]:
     """Builds the model that the first of these files that exists is of; `WHOLE` where none does."""
     found = next((path for path in weights if path is not None and path.exists()), None)
     return partial(build_model, ranks=read_ranks(found) if found else WHOLE)

@@ -20,7 +20,7 @@ def test_the_first_variant_is_the_shipped_model(monkeypatch: pytest.MonkeyPatch)
 
     variant = next(iter(ablate.VARIANTS.values()))
     built = ablate.build(36, variant.height, variant.width, **variant.options)
-    shipped = build_model(36, variant.height)
+    shipped = build_model(36, variant.height, variant.width)
     shapes = [sorted(tuple(w.shape) for w in model.weights) for model in (built, shipped)]
     assert shapes[0] == shapes[1]
     for name in ("ablate", "generate", "evaluate"):

@@ -278,8 +278,8 @@ def train_variant(name: str, folder: Path, data: Path | None, *, steps: int) -> 
     variant = VARIANTS[name]
     run = Run(folder, folder, folder, ALPHABET, variant.height, variant.width)
 
-    def make(symbols: int, height: int) -> keras.Model:
-        return build(symbols, height, variant.width, **variant.options)
+    def make(symbols: int, height: int, width: int) -> keras.Model:
+        return build(symbols, height, width, **variant.options)
 
     trainer = Trainer(run, build=make, optimizer=variant.optimizer)
     plan = Plan(steps=steps, decay=0.4)

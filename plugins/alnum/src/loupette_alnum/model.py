@@ -3,7 +3,7 @@
 from loupette.toolkit.ctc import Alphabet
 
 HEIGHT = 48
-WIDTH = 144
+WIDTH = 160
 """The model's input in pixels. Keeping the aspect read no better and cost more."""
 
 ALPHABET = Alphabet("0123456789abcdefghijklmnopqrstuvwxyz", fold_case=True)
