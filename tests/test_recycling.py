@@ -9,6 +9,7 @@ import pytest
 import fakes
 import hostile
 from loupette.frames import Task
+from loupette.member import Member
 from loupette.pool import WorkerPool
 from pools import WHITE, ask, children, echo, run, until
 
@@ -71,7 +72,18 @@ def test_a_worker_is_not_replaced_while_it_solves_and_its_successor_serves_meanw
     run(scenario, hostile.WAITS, fakes.ECHO, max_requests=1)
 
 
-def test_workers_are_replaced_one_at_a_time() -> None:
+@pytest.mark.parametrize("slowness_s", [0.0, 0.5])
+def test_workers_are_replaced_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, slowness_s: float
+) -> None:
+    dismiss = WorkerPool._dismiss
+
+    async def dismiss_slowly(pool: WorkerPool, member: Member) -> None:
+        await asyncio.sleep(slowness_s)  # as on a machine that is busy
+        await dismiss(pool, member)
+
+    monkeypatch.setattr(WorkerPool, "_dismiss", dismiss_slowly)
+
     async def scenario(pool: WorkerPool) -> None:
         await until(lambda: len(pool._idle) == 3)
         most = 0
