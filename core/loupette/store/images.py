@@ -60,7 +60,7 @@ class ImageFolder:
 
     def _write(self, path: Path, image: bytes) -> None:
         with suppress(FileExistsError):
-            self.path.mkdir()
+            self.path.mkdir(mode=0o700)
         self.path.chmod(0o700)  # also one that was restored
         while not path.parent.is_symlink():
             with suppress(FileExistsError):
