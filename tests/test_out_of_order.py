@@ -1,7 +1,6 @@
 """A type that ends its workers again and again goes out, harms no other, and comes back."""
 
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
@@ -37,10 +36,8 @@ def test_a_type_that_keeps_ending_workers_is_refused_at_once_until_its_trial(
             assert pool.restarts.total() < DEADLY * FAULTS
             await echo(pool)  # until a worker is free
             await ask_badly(pool, next(tasks), deadline_s)
-        started_s = time.monotonic()
         with pytest.raises(SolverCrashed, match="is out of order"):
-            await pool.solve(next(tasks), deadline_s=deadline_s)
-        assert time.monotonic() - started_s < 0.05  # it waited for nothing
+            pool.solve(next(tasks), deadline_s=deadline_s).send(None)  # which waits for nothing
         assert (await echo(pool))[0] == "40x20"
         await until(lambda: not pool.failures)
         assert (await ask(pool, type_id)).result in ("slow", "x")  # on its sample it is well
