@@ -183,6 +183,14 @@ def test_alpha_is_kept_and_seen_on_white() -> None:
     assert picture.rgb[0, :, 0].tolist() == [255, 0, 204]
 
 
+def test_every_colour_is_put_on_white_at_every_alpha() -> None:
+    frames = np.empty((1, 256, 256, 4), np.uint8)
+    frames[..., :3], frames[..., 3] = np.arange(256)[:, None, None], np.arange(256)
+    colour, alpha = (plane.astype(float) for plane in (frames[..., :3], frames[..., 3:]))
+    expected = np.rint((colour * alpha + 255 * (255 - alpha)) / 255)
+    assert np.array_equal(Picture(frames, "png").rgb_frames, expected)
+
+
 def test_grey_with_alpha_is_read() -> None:
     pixels = np.array([[(100, 255), (100, 0)]], np.uint8)
     picture = decode_picture(save(Image.fromarray(pixels, "LA"), "PNG"))

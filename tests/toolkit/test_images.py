@@ -4,7 +4,6 @@ from PIL import Image
 
 from loupette.toolkit.images import (
     combine_frames,
-    flatten,
     is_blank,
     is_dark,
     is_line_shaped,
@@ -20,13 +19,6 @@ def page(background, ink, height=30, width=80):
     rgb = np.full((height, width, 3), background, np.uint8)
     rgb[10:20, 20:40] = ink
     return rgb
-
-
-def test_flatten_puts_transparent_pixels_on_white():
-    rgba = np.zeros((2, 2, 4), np.uint8)
-    rgba[0, 0] = (10, 20, 30, 255)
-    assert flatten(rgba)[0, 0].tolist() == [10, 20, 30]
-    assert flatten(rgba)[1, 1].tolist() == [255, 255, 255]
 
 
 def test_stretch_uses_the_whole_range():
@@ -162,6 +154,18 @@ def test_is_dark_goes_by_the_median(level):
     rgb = np.full((6, 6, 3), 255 - level, np.uint8)
     rgb[:4] = level
     assert is_dark(rgb) == (level < 110)
+
+
+@pytest.mark.parametrize(("upper", "dark"), [(150, True), (160, False), (200, False)])
+def test_is_dark_takes_the_middle_where_halves_are_equal(upper, dark):
+    rgb = np.full((6, 6, 3), 60, np.uint8)
+    rgb[:3] = upper
+    assert is_dark(rgb) == (np.median(rgb) < 110) == dark
+
+
+def test_stretch_takes_a_part_of_a_picture():
+    part = page((140, 140, 140), (90, 90, 90))[:, 15:60]
+    assert np.array_equal(stretch(part), stretch(part.copy()))
 
 
 def test_a_few_specks_leave_a_page_blank():

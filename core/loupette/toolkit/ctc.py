@@ -75,7 +75,7 @@ class Reading:
     @property
     def probability(self) -> float:
         """0..1."""
-        return float(np.exp(min(0.0, self.log_prob)))
+        return math.exp(min(0.0, self.log_prob))
 
 
 def log_softmax(logits: npt.NDArray[np.floating], *, temperature: float = 1.0) -> LogProbs:
@@ -182,8 +182,12 @@ def beam_search(
         more than five times its own probability: the picture may say otherwise.
     """
     found = _search(log_probs, alphabet, width)
-    fitting = [reading for reading in found if min_length <= len(reading.text) <= max_length]
-    others = sum(reading.probability for reading in found if reading not in fitting)
+    fitting, others = [], 0.0
+    for reading in found:
+        if min_length <= len(reading.text) <= max_length:
+            fitting.append(reading)
+        else:
+            others += reading.probability
     if fitting[:1] != found[:1]:
         codes = _fit_length(log_probs, min_length, max_length)
         text = alphabet.decode(codes or ())

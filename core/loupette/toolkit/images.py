@@ -31,20 +31,6 @@ _MIN_RANGE = 40.0
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
-def flatten(rgba: Pixels) -> Pixels:
-    """Put a picture with alpha on white.
-
-    Args:
-        rgba: uint8, (height, width, 4).
-
-    Returns:
-        uint8, (height, width, 3), RGB.
-    """
-    alpha = rgba[..., 3:].astype(np.uint16)
-    blended = (rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
-    return blended.astype(np.uint8)
-
-
 def luma(rgb: Pixels) -> npt.NDArray[np.float32]:
     """Brightness as ITU-R BT.601 weighs the colours.
 
@@ -106,7 +92,10 @@ def is_dark(rgb: Pixels, *, below: float = DARK_MEDIAN) -> bool:
     some = luma(rgb[::4, ::2])
     if np.count_nonzero(some < below) < 0.25 * some.size:
         return False
-    return bool(np.median(luma(rgb)) < below)
+    every = luma(rgb)
+    # Counting takes a sixth of the median's time, and leaves open only where halves are equal.
+    lower, upper = np.count_nonzero(every < below), np.count_nonzero(every >= below)
+    return bool(lower > upper or (lower == upper and np.median(every) < below))
 
 
 def stretch(rgb: Pixels) -> Pixels:
@@ -126,8 +115,8 @@ def stretch(rgb: Pixels) -> Pixels:
     levels = ((np.arange(256) - low) * gain).clip(0, 255)
     if is_dark(rgb, below=min(DARK_MEDIAN, (low + high) / 2)):
         levels = 255.0 - levels
-    stretched: Pixels = np.rint(levels).astype(np.uint8).take(rgb)
-    return stretched
+    table = np.rint(levels).astype(np.uint8).tobytes()
+    return np.frombuffer(bytearray(rgb).translate(table), np.uint8).reshape(rgb.shape)
 
 
 def resize(rgb: Pixels, height: int, width: int) -> Pixels:
