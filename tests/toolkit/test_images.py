@@ -166,6 +166,7 @@ def test_is_dark_takes_the_middle_where_halves_are_equal(upper, dark):
 def test_stretch_takes_a_part_of_a_picture():
     part = page((140, 140, 140), (90, 90, 90))[:, 15:60]
     assert np.array_equal(stretch(part), stretch(part.copy()))
+    assert stretch(part).flags.writeable
 
 
 def test_a_few_specks_leave_a_page_blank():

@@ -61,14 +61,15 @@ class Picture:
     @cached_property
     def rgb_frames(self) -> Pixels:
         """All frames on white: uint8, (count, height, width, 3)."""
+        # Channel by channel, as all at once take twice the time and more.
+        *channels, alpha = (self.frames[..., index] for index in range(4))
+        if alpha.min() < 255:
+            alpha = alpha.astype(np.uint16)
+            white = 255 * (255 - alpha) + 127
+            channels = [(channel * alpha + white) // 255 for channel in channels]
         on_white = np.empty((*self.frames.shape[:3], 3), np.uint8)
-        alpha = self.frames[..., 3]
-        is_opaque = alpha.min() == 255
-        alpha = alpha.astype(np.uint16)
-        white = 255 * (255 - alpha) + 127
-        for channel in range(3):  # a fifth of the time that all at once take
-            colour = self.frames[..., channel]
-            on_white[..., channel] = colour if is_opaque else (colour * alpha + white) // 255
+        for index, channel in enumerate(channels):
+            on_white[..., index] = channel
         return on_white
 
 

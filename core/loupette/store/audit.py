@@ -160,8 +160,8 @@ def audit(reader: Connection) -> Audit:
     reader.execute("BEGIN")
     try:
         if is_postgres:
-            # All checks read tables whole. Where its statistics are older than a burst of charges,
-            # PostgreSQL expects a handful of rows and compares each with each: for hours.
+            # Most checks read tables whole. Where its statistics are older than a burst of charges,
+            # PostgreSQL expects a handful of rows, and would compare each with each.
             reader.execute("SET LOCAL enable_nestloop = off")
         accounts, entries, charges, balance = reader.execute(_COUNTS).fetchone()
         problems = tuple(problem for check in checks for problem in check.find(reader))

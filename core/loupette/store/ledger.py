@@ -262,7 +262,8 @@ def post_refund(connection: Connection, log_id: int, *, note: str, now_ms: int) 
 
 def verify(db: Store) -> Audit:
     """Recompute every balance and match every charge with its log row."""
-    return audit(db.reader)
+    with db.snapshot_reader() as reader:
+        return audit(reader)
 
 
 def _check_settle(hold: Hold, log: LogEntry) -> None:

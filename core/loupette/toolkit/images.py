@@ -93,7 +93,7 @@ def is_dark(rgb: Pixels, *, below: float = DARK_MEDIAN) -> bool:
     if np.count_nonzero(some < below) < 0.25 * some.size:
         return False
     every = luma(rgb)
-    # Counting takes a sixth of the median's time, and leaves open only where halves are equal.
+    # To count is quicker than to take the median, and leaves open only where halves are equal.
     lower, upper = np.count_nonzero(every < below), np.count_nonzero(every >= below)
     return bool(lower > upper or (lower == upper and np.median(every) < below))
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from loupette.store.audit import audit
 from loupette.store.connection import Connection
 from loupette.store.keys import create_key
-from loupette.store.ledger import verify
 from loupette.store.postgres.database import PostgresDatabase
 
 pytestmark = pytest.mark.cluster
@@ -36,5 +36,5 @@ def test_burst_that_the_statistics_do_not_know_of_is_checked(
     with PostgresDatabase(new_postgres(), tmp_path / "front.db", serving=False) as database:
         create_key(database, "acme", opening_micros=CHARGES, now_ms=1)
         database.write(burst)
-        found = verify(database)
+        found = audit(database.reader)
     assert (found.charges, found.problems) == (CHARGES, ())
