@@ -94,8 +94,8 @@ def is_dark(rgb: Pixels, *, below: float = DARK_MEDIAN) -> bool:
         return False
     every = luma(rgb)
     # To count is quicker than to take the median, and leaves open only where halves are equal.
-    lower, upper = np.count_nonzero(every < below), np.count_nonzero(every >= below)
-    return bool(lower > upper or (lower == upper and np.median(every) < below))
+    twice = 2 * np.count_nonzero(every < below)
+    return bool(twice > every.size or (twice == every.size and np.median(every) < below))
 
 
 def stretch(rgb: Pixels) -> Pixels:
