@@ -205,12 +205,14 @@ class Management:
             keys.roll_key, self._db, prefix, overlap_ms=overlap_ms, expires_ms=expires_ms,
             now_ms=_now_ms(),
         )  # fmt: skip
+        self._engine.front.forget_keys()
         _audit(by, "rolled key %s over to %s", prefix, done.new.record.prefix)
         return done
 
     async def disable_key(self, by: KeyRecord, prefix: str) -> KeyRecord:
         """End a key, and with it its sessions."""
         done = await asyncio.to_thread(keys.disable_key, self._db, prefix, now_ms=_now_ms())
+        self._engine.front.forget_keys()
         _audit(by, "disabled key %s of %r", done.prefix, done.account_name)
         return done
 
@@ -219,6 +221,7 @@ class Management:
         done = await asyncio.to_thread(
             keys.set_rate, self._db, prefix, rate=rate, burst=burst, now_ms=_now_ms()
         )
+        self._engine.front.forget_keys()
         _audit(by, "set the rate of key %s to %g, %s at once", done.prefix, done.rate, done.burst)
         return done
 

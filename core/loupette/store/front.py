@@ -42,6 +42,10 @@ class Front(Protocol):
         """The key with this secret, disabled or not; its balance may be an old one."""
         ...
 
+    def forget_keys(self) -> None:
+        """Look keys up anew, as one was changed; safe from any thread."""
+        ...
+
     async def find_session(self, secret: str, *, now_ms: int) -> KeyRecord | None:
         """The key that is signed in with this secret."""
         ...
@@ -128,6 +132,9 @@ class LocalFront:
 
     async def find_key(self, secret: str) -> KeyRecord | None:
         return keys.find_key(self._db.reader, secret)
+
+    def forget_keys(self) -> None:
+        """Nothing: none is remembered."""
 
     async def find_session(self, secret: str, *, now_ms: int) -> KeyRecord | None:
         return sessions.find_session(self._db.reader, secret, now_ms=now_ms)

@@ -303,6 +303,29 @@ def test_keys_are_forgotten_where_nothing_can_be_heard(
     runner.run(scenario())
 
 
+def test_a_server_needs_no_notice_of_its_own_change(
+    front: SharedFront,
+    server: PostgresDatabase,
+    made: NewKey,
+    runner: asyncio.Runner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def is_disabled() -> bool:
+        found = await front.find_key(made.secret)
+        return found is not None and found.is_disabled
+
+    async def scenario() -> None:
+        await until(lambda: asyncio.to_thread(lambda: server.notices.is_listening))  # type: ignore[union-attr]  # it serves
+        monkeypatch.setattr(server.notices, "_listeners", [])
+        assert not await is_disabled()
+        await asyncio.to_thread(disable_key, server, made.record.prefix, now_ms=2)
+        assert not await is_disabled()
+        front.forget_keys()
+        assert await is_disabled()
+
+    runner.run(scenario())
+
+
 def test_decision_on_a_type_is_heard_by_the_other_server_whatever_that_does(
     open_server: OpenServer, server: PostgresDatabase, runner: asyncio.Runner
 ) -> None:

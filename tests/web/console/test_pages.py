@@ -3,7 +3,6 @@
 import json
 import re
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, get_args, get_type_hints
@@ -56,12 +55,8 @@ def test_a_key_from_its_making_to_its_end(admin: Any, client: TestClient, unused
     shown = admin.http.get(f"/console/keys?q={unused_name}").text
     assert "¥3.48" in shown and "1000/s" in shown and "过期于" in shown
     admin.do("/console/keys", action="limit", prefix=secret[:11], rate="0.001", burst="1")
-    # On PostgreSQL the server remembers the key as it was, until it is told, a moment later.
-    deadline_s, statuses = time.monotonic() + 10, [solve(client, secret).status_code]
-    while statuses[-1] == 200 and time.monotonic() < deadline_s:
-        statuses.append(solve(client, secret).status_code)
-    assert (statuses[0], statuses[-1]) == (200, 429)
-    assert len(statuses) == 2 or client.app.state.service.settings.database_url
+    # The last one's thousandth of a second is over: only the limit decides.
+    assert [solve(client, secret).status_code for _ in range(2)] == [200, 429]
     new = made_key(
         admin.do("/console/keys", action="roll", prefix=secret[:11], overlap="1", days="9")
     )

@@ -76,7 +76,7 @@ class SharedFront:
         self._holds: set[_Hold] = set()
         self.types_changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        db.notices.on(KEYS, self._forget_keys)
+        db.notices.on(KEYS, self.forget_keys)
         db.notices.on(TYPES, self._tell_of_types)
 
     @property
@@ -95,7 +95,7 @@ class SharedFront:
                 del remembered[next(iter(remembered))]
         return found
 
-    def _forget_keys(self) -> None:
+    def forget_keys(self) -> None:
         self._keys = {}
 
     def _tell_of_types(self) -> None:
